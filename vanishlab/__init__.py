@@ -1,0 +1,67 @@
+"""vanishlab: what happens to the gradient on its way back through a deep network?
+
+    import vanishlab as vl
+
+    record = vl.train(vl.NetworkConfig(depth=20), vl.TrainingConfig(steps=100), vl.load_data("digits"))
+    record.gradient_norm  # float64 (run, step, layer)
+
+Names are imported when they are first used, so that `import vanishlab` and `vanishlab --help` answer at once.
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Intel's MKL picks its kernels by the alignment of each matrix unless told not to; a run's bits would then depend on its
+# place in the stack. It reads this once, at the process's first product; a value the user has set is left as it is.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
+if TYPE_CHECKING:
+    from vanishlab.config import NetworkConfig, TrainingConfig
+    from vanishlab.data import Dataset, load_data
+    from vanishlab.descent import gradient_descent, linear_regression_gradient
+    from vanishlab.errors import InputError
+    from vanishlab.network import MLP
+    from vanishlab.record import Record
+    from vanishlab.recorder import GradientRecorder
+    from vanishlab.training import train
+
+_HOME = {
+    "NetworkConfig": "config",
+    "TrainingConfig": "config",
+    "Dataset": "data",
+    "load_data": "data",
+    "gradient_descent": "descent",
+    "linear_regression_gradient": "descent",
+    "InputError": "errors",
+    "MLP": "network",
+    "Record": "record",
+    "GradientRecorder": "recorder",
+    "train": "training",
+}
+
+__all__ = [
+    "MLP",
+    "Dataset",
+    "GradientRecorder",
+    "InputError",
+    "NetworkConfig",
+    "Record",
+    "TrainingConfig",
+    "gradient_descent",
+    "linear_regression_gradient",
+    "load_data",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vanishlab' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"vanishlab.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,209 @@
+"""Labelled examples by name: `load_data("digits") -> Dataset`. Seeded, checked, numpy only.
+
+Digits come with scikit-learn; moons, spirals and Gaussian clusters are drawn; MNIST, Fashion-MNIST and CIFAR-10 come
+from OpenML once and stay in scikit-learn's cache on disk. The folder that the environment variable VANISHLAB_DATA names
+is looked into first, for `NAME.npz` with x_train, y_train, x_test, y_test; the path of such a file is a name as well.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vanishlab.errors import InputError, check_choice, check_integer
+
+ENVIRONMENT_VARIABLE = "VANISHLAB_DATA"
+_TEST_SHARE = 0.2
+_DRAWN_EXAMPLES = 1000
+_OPENML = {  # name: (OpenML's name, version, number of training examples: the sets' usual split is by position)
+    "mnist": ("mnist_784", 1, 60_000),
+    "fashion_mnist": ("Fashion-MNIST", 1, 60_000),
+    "cifar10": ("CIFAR_10", 1, 50_000),
+}
+DATA_NAMES = ("digits", "moons", "spirals", "gaussian_clusters", *_OPENML)
+_FILE_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples to train on, and to test on where there are any.
+
+    x (n, features) is kept as float64, y (n,) as int64 class numbers 0 .. classes - 1; further axes of x (image rows
+    and columns) are flattened. Raises `InputError` for shapes that do not match, NaN or infinite entries, and labels
+    that are not class numbers.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    name: str = "custom"
+    classes: int | None = None
+    """Number of classes; one more than the largest label where not given."""
+
+    def __post_init__(self) -> None:
+        """Check the arrays against each other and flatten the inputs."""
+        x, y = _checked_pair("x", self.x, "y", self.y)
+        labels = [y]
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "y", y)
+        if (self.x_test is None) != (self.y_test is None):
+            raise InputError("x_test and y_test must be given together, got one of them")
+        if self.x_test is not None and self.y_test is not None:
+            x_test, y_test = _checked_pair("x_test", self.x_test, "y_test", self.y_test)
+            if x_test.shape[1] != x.shape[1]:
+                raise InputError(
+                    f"x_test must have the {x.shape[1]} features of x, got {x_test.shape[1]} (shape {x_test.shape})"
+                )
+            labels.append(y_test)
+            object.__setattr__(self, "x_test", x_test)
+            object.__setattr__(self, "y_test", y_test)
+        largest = max(int(label.max()) for label in labels)
+        classes = max(largest + 1, 2) if self.classes is None else check_integer("classes", self.classes, 2)
+        if largest >= classes:
+            raise InputError(f"y must be class numbers from 0 to {classes - 1}, got {largest}")
+        object.__setattr__(self, "classes", classes)
+
+    @property
+    def features(self) -> int:
+        """Number of input features."""
+        return self.x.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        assert self.classes is not None  # __post_init__ has filled it in
+        return self.classes
+
+
+def load_data(name: str = "digits", *, max_examples: int | None = None, seed: int = 0) -> Dataset:
+    """Return the data set `name`, inputs scaled to about unit size, split into training and test examples.
+
+    Images have pixels in [0, 1]; drawn sets are centred, with coordinates of order 1. `max_examples` keeps that many
+    training examples, chosen at random; `seed` decides the draw, the split (where the set has none of its own) and the
+    choice.
+
+    Raises `InputError` for an unknown name, a file that is not of the form, or a set that is neither on this machine
+    nor to be had from OpenML.
+
+    >>> digits = load_data("digits")
+    >>> digits.x.shape, digits.x_test.shape, digits.num_classes
+    ((1437, 64), (360, 64), 10)
+    """
+    check_integer("seed", seed, 0)
+    dataset = _find(str(name), seed)
+    if max_examples is None or max_examples >= len(dataset.y):
+        return dataset
+    check_integer("max_examples", max_examples, 1)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset.y))[:max_examples])
+    return Dataset(
+        dataset.x[chosen], dataset.y[chosen], dataset.x_test, dataset.y_test, dataset.name, dataset.num_classes
+    )
+
+
+def _find(name: str, seed: int) -> Dataset:
+    folder = os.environ.get(ENVIRONMENT_VARIABLE)
+    if folder and (path := Path(folder) / f"{name}.npz").is_file():
+        return _read_file(path, name)
+    if name.endswith(".npz"):
+        return _read_file(Path(name), Path(name).stem)
+    if name in _OPENML:
+        return _fetch(name)
+    check_choice("data (or the path of an .npz file)", name, DATA_NAMES)
+    return _split(*_draw(name, seed), name=name, seed=seed)
+
+
+def _draw(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn import datasets  # a second of imports, and only here
+
+    if name == "digits":
+        x, y = datasets.load_digits(return_X_y=True)
+        return x / 16.0, y
+    if name == "moons":
+        x, y = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
+        return x - np.array([0.5, 0.25]), y
+    if name == "gaussian_clusters":
+        # Ten classes in ten dimensions: distances between centres are about 4.5 of the clusters' standard deviations.
+        x, y = datasets.make_blobs(_DRAWN_EXAMPLES, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5,
+                                   random_state=seed)  # fmt: skip
+        return x, y
+    return _spirals(seed)
+
+
+def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    y = np.arange(_DRAWN_EXAMPLES) % arms
+    radius = np.sqrt(generator.uniform(0.01, 1.0, _DRAWN_EXAMPLES))
+    angle = 2 * np.pi * (turns * radius + y / arms) + generator.normal(0, 0.15, _DRAWN_EXAMPLES)
+    return 2 * radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1), y
+
+
+def _split(x: np.ndarray, y: np.ndarray, *, name: str, seed: int) -> Dataset:
+    from sklearn.model_selection import train_test_split
+
+    x, x_test, y, y_test = train_test_split(x, y, test_size=_TEST_SHARE, random_state=seed, stratify=y)
+    return Dataset(x, y, x_test, y_test, name)
+
+
+def _fetch(name: str) -> Dataset:
+    from sklearn.datasets import fetch_openml
+
+    openml_name, version, train = _OPENML[name]
+    try:
+        x, y = fetch_openml(openml_name, version=version, return_X_y=True, as_frame=False, parser="liac-arff")
+    except Exception as error:  # the network fails in many ways, and each of them means the same here
+        raise InputError(
+            f"data {name!r} is not on this machine and could not be fetched from OpenML "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:120]}); connect once to let it be cached, or put "
+            f"{name}.npz with {', '.join(_FILE_KEYS)} into a folder and name that folder in {ENVIRONMENT_VARIABLE}"
+        ) from error
+    x, y = np.asarray(x, dtype=np.float64) / 255.0, np.asarray(y, dtype=np.int64)
+    return Dataset(x[:train], y[:train], x[train:], y[train:], name)
+
+
+def _read_file(path: Path, name: str) -> Dataset:
+    if not path.is_file():
+        raise InputError(f"data file must exist, got {str(path)!r}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in _FILE_KEYS if key in file}
+    except Exception as error:  # a damaged zip shows as any of five exception classes
+        raise InputError(f"data file must be a readable .npz, got {str(path)!r} ({error})") from error
+    missing = [key for key in _FILE_KEYS if key not in arrays]
+    if missing:
+        raise InputError(f"data file {str(path)!r} must hold {', '.join(_FILE_KEYS)}, lacks {', '.join(missing)}")
+    for key in ("x_train", "x_test"):
+        if arrays[key].dtype == np.uint8:  # images as bytes
+            arrays[key] = arrays[key] / 255.0
+    return Dataset(*(arrays[key] for key in _FILE_KEYS), name=name)
+
+
+def _checked_pair(x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    inputs, labels = _numeric(x_name, x).astype(np.float64), _numeric(y_name, y)
+    if inputs.ndim < 2:
+        raise InputError(f"{x_name} must have axes (n, features), got shape {inputs.shape}")
+    if labels.ndim != 1 or len(labels) != len(inputs):
+        raise InputError(f"{y_name} must have shape ({len(inputs)},) to match {x_name}, got {labels.shape}")
+    if inputs.size == 0:
+        raise InputError(f"{x_name} must not be empty, got shape {inputs.shape}")
+    inputs = inputs.reshape(len(inputs), -1)
+    finite = np.isfinite(inputs)
+    if not finite.all():
+        row, column = (int(index) for index in np.argwhere(~finite)[0])
+        raise InputError(f"{x_name} must be finite, got {inputs[row, column]} at example {row}, feature {column}")
+    if not np.isfinite(labels).all() or (labels != np.floor(labels)).any():
+        wrong = labels[~(np.isfinite(labels) & (labels == np.floor(labels)))][0]
+        raise InputError(f"{y_name} must be class numbers, got {wrong}")
+    if labels.min() < 0:
+        raise InputError(f"{y_name} must be class numbers from 0, got {labels.min()}")
+    return inputs, labels.astype(np.int64)
+
+
+def _numeric(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{name} must hold numbers, got dtype {array.dtype}")
+    return array

@@ -1,0 +1,73 @@
+"""phi in torch: the module for a name, the name of a module, and an arithmetic that does not depend on position.
+
+torch's CPU kernels treat the last entries of a tensor, those that do not fill a pair of vector registers, by another
+routine, and so they do at the border between two threads. For sigmoid, elu, selu, gelu, silu and softplus the last bit
+may then differ, and a run's bits would depend on which other runs stand beside it. `Phi` keeps those borders out of the
+data: it evaluates torch's own function on a length that all threads can share in whole register pairs.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vanishlab.activations import ACTIVATIONS, Activation
+
+# Two AVX-512 registers of float32; every narrower register, and every float64 one, divides it.
+_ENTRIES_PER_STRIDE = 32
+
+
+class Erf(nn.Module):
+    """The error function as a module; torch has only the function."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return erf(u), of u's shape."""
+        return torch.erf(u)
+
+
+_MODULES: dict[str, type[nn.Module]] = {
+    "linear": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "softsign": nn.Softsign,
+    "hardtanh": nn.Hardtanh,
+    "erf": Erf,
+}
+_NAMES: dict[type[nn.Module], str] = {kind: name for name, kind in _MODULES.items() if name != "linear"}
+
+
+def activation_module(name: str) -> nn.Module:
+    """Return torch's own module for the activation `name`."""
+    return _MODULES[name]()
+
+
+def activation_of(module: nn.Module) -> Activation | None:
+    """Return what is known of an activation module, torch's or the lab's own, None for any other module."""
+    name = module.name if isinstance(module, Phi) else _NAMES.get(type(module))
+    return ACTIVATIONS[name] if name else None
+
+
+class Phi(nn.Module):
+    """The activation `name`, elementwise; each entry's bits are independent of its place in the tensor."""
+
+    def __init__(self, name: str) -> None:
+        """Wrap torch's own module for `name`."""
+        super().__init__()
+        self.name = name
+        self._module = activation_module(name)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return phi(u), of u's shape."""
+        if u.device.type != "cpu":
+            return self._module(u)
+        padding = -u.numel() % (_ENTRIES_PER_STRIDE * torch.get_num_threads())
+        if padding == 0 and u.is_contiguous():
+            return self._module(u)
+        padded = functional.pad(u.reshape(-1), (0, padding))
+        return self._module(padded)[: u.numel()].view(u.shape)

@@ -1,0 +1,51 @@
+"""What is said when the input is wrong: one line that names the field, the rule and the value."""
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one line; the command line prints it without a traceback and exits with code 2."""
+
+
+def check_choice(field: str, value: object, options: Iterable[str]) -> str:
+    """Return `value` if it is one of `options`, else raise with the nearest name.
+
+    >>> check_choice("activation", "rleu", ["relu", "sigmoid"])
+    Traceback (most recent call last):
+    vanishlab.errors.InputError: activation must be one of 'relu', 'sigmoid', got 'rleu' (did you mean 'relu'?)
+    """
+    options = list(options)
+    if isinstance(value, str) and value in options:
+        return value
+    nearest = difflib.get_close_matches(str(value).lower(), options, n=1)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    raise InputError(f"{field} must be one of {', '.join(map(repr, options))}, got {value!r}{hint}")
+
+
+def check_integer(field: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """Return `value` as an int if it is a whole number from `minimum` to `maximum`, else raise."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise InputError(f"{field} must be a whole number, got {value!r}")
+    if value < minimum:
+        raise InputError(f"{field} must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise InputError(f"{field} must be at most {maximum}, got {value}")
+    return int(value)
+
+
+def check_number(field: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf) -> float:
+    """Return `value` as a float if it is finite and within its bounds, else raise."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputError(f"{field} must be a number, got {value!r}")
+    value = float(value)
+    if not math.isfinite(value):
+        raise InputError(f"{field} must be finite, got {value}")
+    if value <= above:
+        raise InputError(f"{field} must be greater than {above:g}, got {value:g}")
+    if value < at_least:
+        raise InputError(f"{field} must be at least {at_least:g}, got {value:g}")
+    return value

@@ -1,0 +1,61 @@
+"""Draws W (run, fan_out, fan_in) and b (run, fan_out), each run from its own seed.
+
+One generator a run, layer after layer, weights before biases: with `torch_default` a run of seed s has the very bits of
+`torch.manual_seed(s)` followed by `nn.Linear(...)` for each layer. The numbers are drawn on the CPU in the parameters'
+dtype, so they do not depend on the device.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import init
+
+from vanishlab.activations import ACTIVATIONS
+from vanishlab.config import NetworkConfig
+
+
+def layer_sizes(config: NetworkConfig, features: int, classes: int) -> tuple[tuple[int, int], ...]:
+    """Return (fan_in, fan_out) of each of the depth + 1 layers, the readout last."""
+    sizes = (features, *config.widths, classes)
+    return tuple(zip(sizes[:-1], sizes[1:], strict=True))
+
+
+def draw_layers(
+    config: NetworkConfig, features: int, classes: int, seeds: tuple[int, ...]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield W (run, fan_out, fan_in) and b (run, fan_out) of each layer, the readout last."""
+    dtype = getattr(torch, config.dtype)
+    generators = [Generator().manual_seed(seed) for seed in seeds]
+    for fan_in, fan_out in layer_sizes(config, features, classes):
+        weight = torch.empty(len(seeds), fan_out, fan_in, dtype=dtype)  # (run, fan_out, fan_in)
+        bias = torch.zeros(len(seeds), fan_out, dtype=dtype)  # (run, fan_out)
+        for run, generator in enumerate(generators):
+            _fill(weight[run], bias[run], config, generator)
+        yield weight, bias
+
+
+def _fill(weight: Tensor, bias: Tensor, config: NetworkConfig, generator: Generator) -> None:
+    fan_out, fan_in = weight.shape
+    gain = ACTIVATIONS[config.activation].gain
+    match config.initialization:
+        case "torch_default":  # U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for both, drawn the way nn.Linear draws it
+            init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
+            init.uniform_(bias, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+        case "xavier_uniform":
+            init.xavier_uniform_(weight, generator=generator)
+        case "xavier_normal":
+            init.xavier_normal_(weight, generator=generator)
+        case "kaiming_uniform":
+            bound = gain * (3 / fan_in) ** 0.5
+            init.uniform_(weight, -bound, bound, generator=generator)
+        case "kaiming_normal":
+            init.normal_(weight, 0.0, gain * fan_in**-0.5, generator=generator)
+        case "lecun_normal":
+            init.normal_(weight, 0.0, fan_in**-0.5, generator=generator)
+        case "orthogonal":
+            init.orthogonal_(weight, gain=config.sigma_w, generator=generator)
+        case "gaussian":
+            init.normal_(weight, 0.0, config.sigma_w * fan_in**-0.5, generator=generator)
+    if config.sigma_b > 0:
+        init.normal_(bias, 0.0, config.sigma_b, generator=generator)

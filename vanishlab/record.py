@@ -1,0 +1,305 @@
+"""`Record`: what was measured, as labelled numpy arrays, and the configs that made it. No torch here.
+
+A record is saved as one .npz: the arrays under their names and the rest as JSON under "metadata". Nothing is pickled,
+so nothing in a record file can run. The file appears whole or not at all.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from vanishlab.config import NetworkConfig, TrainingConfig, config_from_dict, config_to_dict
+from vanishlab.errors import InputError, check_choice
+
+LAYER_QUANTITIES = (
+    "gradient_norm",
+    "bias_gradient_norm",
+    "delta_rms",
+    "activation_mean",
+    "activation_rms",
+    "saturated_fraction",
+    "weight_norm",
+    "update_ratio",
+    "zero_fraction",
+    "subnormal_fraction",
+)
+"""The quantities with axes (run, step, layer)."""
+
+_AXES = {
+    "learning_rate": ("run",),
+    "seed": ("run",),
+    "diverged_step": ("run",),
+    "step": ("step",),
+    "layer": ("layer",),
+    "loss": ("run", "step"),
+    "accuracy": ("run", "step"),
+    "test_step": ("evaluation",),
+    "test_accuracy": ("run", "evaluation"),
+    **{name: ("run", "step", "layer") for name in LAYER_QUANTITIES},
+}
+_FORMAT = 1
+
+
+class SeedSummary(NamedTuple):
+    """One quantity of each learning rate, over its seeds: the median and the range, each (rate, ...)."""
+
+    learning_rate: np.ndarray
+    median: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Per-layer measurements of a stack of runs. Layer L + 1 is the readout, step 0 comes before the first update.
+
+    NaN means: not measured (a layer without a gradient, see `unmeasured`), or not reached (a run after it diverged).
+    All arrays of numbers are float64, whatever the dtype of the network; counts and labels are int64.
+    """
+
+    learning_rate: np.ndarray  # (run,)
+    seed: np.ndarray  # (run,)
+    """The run's seed; -1 where the recorder cannot know it (your own model)."""
+    diverged_step: np.ndarray  # (run,)
+    """The step at which the run's loss was no longer finite, -1 for a run that never diverged."""
+    step: np.ndarray  # (step,)
+    """The recorded steps, as numbers of updates made before."""
+    layer: np.ndarray  # (layer,)
+    """Layer numbers, from 1 at the input."""
+    loss: np.ndarray  # (run, step)
+    accuracy: np.ndarray  # (run, step)
+    """Share of the step's training examples that are classified correctly."""
+    gradient_norm: np.ndarray  # (run, step, layer)
+    """Frobenius norm of dloss/dW, before clipping or normalising."""
+    bias_gradient_norm: np.ndarray  # (run, step, layer)
+    """Euclidean norm of dloss/db."""
+    delta_rms: np.ndarray  # (run, step, layer)
+    """Root mean square, over examples and units, of the *per-example* delta: n dloss/dz, where the factor n, the number
+    of examples in the batch, undoes the 1/n of the loss's batch mean."""
+    activation_mean: np.ndarray  # (run, step, layer)
+    """Mean of h over examples and units; h is what the layer hands on (skip connection included), the readout's h are
+    the logits."""
+    activation_rms: np.ndarray  # (run, step, layer)
+    """Root mean square of the same h."""
+    saturated_fraction: np.ndarray  # (run, step, layer)
+    """Share of phi's inputs where its slope is below 1 % of its largest; for ReLU the share of *units* that are dead,
+    that is, not positive for any example of the batch. Bounds per activation: `vanishlab.activations`."""
+    weight_norm: np.ndarray  # (run, step, layer)
+    """Frobenius norm of W."""
+    update_ratio: np.ndarray  # (run, step, layer)
+    """Norm of the update of W over the norm of W, for the update that follows the step. `train` takes the update that
+    the rule asks for, before rounding; `GradientRecorder` the difference that the optimizer left in the weights."""
+    zero_fraction: np.ndarray  # (run, step, layer)
+    """Share of the entries of dloss/dW that are exactly zero."""
+    subnormal_fraction: np.ndarray  # (run, step, layer)
+    """Share of the entries of dloss/dW that are subnormal: underflow has begun."""
+    test_step: np.ndarray  # (evaluation,)
+    test_accuracy: np.ndarray  # (run, evaluation)
+    """Share of the test examples that are classified correctly after `test_step` updates."""
+    layer_names: tuple[str, ...]
+    network: NetworkConfig | None = None
+    training: TrainingConfig | None = None
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    """Layer name to the reason why something of it could not be measured."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Versions, device, dtype, name of the data."""
+
+    def __post_init__(self) -> None:
+        """Check that every array has the axes it should have."""
+        sizes: dict[str, int] = {"layer": len(self.layer_names)}
+        for name, axes in _AXES.items():
+            shape = getattr(self, name).shape
+            if len(shape) != len(axes):
+                raise InputError(f"{name} must have axes ({', '.join(axes)}), got shape {shape}")
+            for axis, size in zip(axes, shape, strict=True):
+                if sizes.setdefault(axis, size) != size:
+                    raise InputError(f"{name} must have {sizes[axis]} entries on axis {axis}, got shape {shape}")
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return len(self.learning_rate)
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Which runs diverged, bool (run,)."""
+        return self.diverged_step >= 0
+
+    @property
+    def gradient_state(self) -> np.ndarray:
+        """What stands behind each gradient norm, as words (run, step, layer).
+
+        "measured"; "underflow" (subnormal entries, or all zero on the far side of a layer that has them);
+        "zero" (all zero for another reason: a dead layer, a zero weight); "none" (no gradient, or not reached).
+        """
+        state = np.full(self.gradient_norm.shape, "measured", dtype="<U9")  # (run, step, layer)
+        state[self.subnormal_fraction > 0] = "underflow"
+        state[self.gradient_norm == 0] = "zero"
+        state[np.isnan(self.gradient_norm)] = "none"
+        for layer in range(state.shape[2] - 2, -1, -1):  # the way the gradient travels: what was lost stays lost
+            lost = (state[:, :, layer] == "zero") & (state[:, :, layer + 1] == "underflow")
+            state[lost, layer] = "underflow"
+        return state
+
+    def first_last_ratio(self, quantity: str = "delta_rms") -> np.ndarray:
+        """Return the quantity at the first layer over that at the last, (run, step); 0/0 is NaN."""
+        values = self.layer_quantity(quantity)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return values[:, :, 0] / values[:, :, -1]
+
+    def layer_quantity(self, quantity: str) -> np.ndarray:
+        """Return a quantity by its name, (run, step, layer). Raises `InputError` for one that does not exist."""
+        return getattr(self, check_choice("quantity", quantity, LAYER_QUANTITIES))
+
+    def over_seeds(self, values: np.ndarray) -> SeedSummary:
+        """Summarise `values` (run, ...) of this record's runs over the seeds of each learning rate; NaN is left out."""
+        rates = np.unique(self.learning_rate)
+        groups = [values[self.learning_rate == rate] for rate in rates]
+
+        def each(statistic: Any) -> np.ndarray:
+            return np.stack([_ignoring_nan(statistic, group) for group in groups])
+
+        return SeedSummary(rates, each(np.nanmedian), each(np.nanmin), each(np.nanmax))
+
+    def at_step(self, step: int) -> int:
+        """Return the place on the step axis of the last recorded step that is not after `step`; -1 is the end."""
+        if len(self.step) == 0:
+            raise InputError("the record holds no steps")
+        if step < 0:
+            return len(self.step) - 1
+        return max(int(np.searchsorted(self.step, step, side="right")) - 1, 0)
+
+    def select(self, **labels: Any) -> "Record":
+        """Return the part of the record with these labels: learning_rate, seed, run (place), step or layer (number).
+
+        Each label is a value or several. Raises `InputError` for an unknown label and for a value that is not there.
+
+        >>> record.select(learning_rate=0.1, seed=(0, 1), layer=1)  # doctest: +SKIP
+        """
+        runs, steps, layers = np.arange(self.runs), np.arange(len(self.step)), np.arange(len(self.layer))
+        for name, wanted in labels.items():
+            check_choice("label", name, ("learning_rate", "seed", "run", "step", "layer"))
+            if name == "step":
+                steps = np.intersect1d(steps, _places(name, self.step, wanted))
+            elif name == "layer":
+                layers = np.intersect1d(layers, _places(name, self.layer, wanted))
+            else:
+                have = np.arange(self.runs) if name == "run" else getattr(self, name)
+                runs = np.intersect1d(runs, _places(name, have, wanted))
+        if len(runs) == 0:
+            raise InputError(f"no run has all of {labels}")
+        places = {"run": runs, "step": steps, "layer": layers}
+        arrays = {
+            name: getattr(self, name)[np.ix_(*(places.get(axis, np.arange(size)) for axis, size in zip(
+                axes, getattr(self, name).shape, strict=True)))]
+            for name, axes in _AXES.items()
+        }  # fmt: skip
+        return dataclasses.replace(self, layer_names=tuple(self.layer_names[layer] for layer in layers), **arrays)
+
+    def to_dataframe(self) -> Any:
+        """Return tidy rows, one per run, step and layer, as a pandas DataFrame (extra `vanishlab[dataframe]`)."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_dataframe needs pandas: pip install 'vanishlab[dataframe]'") from error
+        shape = self.gradient_norm.shape  # (run, step, layer)
+        run, step, layer = (index.ravel() for index in np.indices(shape))
+        columns = {
+            "run": run,
+            "learning_rate": self.learning_rate[run],
+            "seed": self.seed[run],
+            "diverged_step": self.diverged_step[run],
+            "step": self.step[step],
+            "layer": self.layer[layer],
+            "layer_name": np.array(self.layer_names, dtype=object)[layer],
+            "loss": self.loss[run, step],
+            "accuracy": self.accuracy[run, step],
+        }
+        return pandas.DataFrame(columns | {name: getattr(self, name).ravel() for name in LAYER_QUANTITIES})
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the record to `path` (.npz), whole or not at all, and return the path."""
+        metadata = {
+            "format": _FORMAT,
+            "layer_names": self.layer_names,
+            "network": config_to_dict(self.network) if self.network else None,
+            "training": config_to_dict(self.training) if self.training else None,
+            "unmeasured": self.unmeasured,
+            "environment": self.environment,
+        }
+        arrays = {name: getattr(self, name) for name in _AXES}
+        return write_whole(Path(path), lambda file: np.savez(file, metadata=json.dumps(metadata), **arrays))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Record":
+        """Read a record back. Raises `InputError` for a file that is missing, damaged, or not a record."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"record file must exist, got {str(path)!r}")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                metadata = json.loads(str(file["metadata"]))
+                if metadata["format"] != _FORMAT:
+                    raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")
+                arrays = {name: file[name] for name in _AXES}
+            return Record(
+                **arrays,
+                layer_names=tuple(metadata["layer_names"]),
+                network=metadata["network"] and config_from_dict(NetworkConfig, metadata["network"]),
+                training=metadata["training"] and config_from_dict(TrainingConfig, metadata["training"]),
+                unmeasured=metadata["unmeasured"],
+                environment=metadata["environment"],
+            )
+        except Exception as error:  # a damaged zip shows as any of a handful of exception classes
+            raise InputError(f"record file must be a whole vanishlab record, got {str(path)!r} ({error})") from error
+
+
+def write_whole(path: Path, write: Any) -> Path:
+    """Call write(file) on a temporary file beside `path`, then put it in place in one move."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _write_and_sync(file, write)
+        # mkstemp makes files private; a result is as readable as any other file of its owner's.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _write_and_sync(file: IO[bytes], write: Any) -> None:
+    write(file)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _ignoring_nan(statistic: Any, group: np.ndarray) -> np.ndarray:
+    # numpy's nan-statistics warn where a slice is all NaN; the answer NaN is right and expected there.
+    empty = np.isnan(group).all(axis=0)
+    return np.where(empty, np.nan, statistic(np.where(empty, 0.0, group), axis=0))
+
+
+def _places(name: str, have: np.ndarray, wanted: Any) -> np.ndarray:
+    values = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
+    places = []
+    for value in values:
+        try:
+            found = np.flatnonzero(np.isclose(have, value, rtol=1e-9, atol=0.0))
+        except TypeError as error:
+            raise InputError(f"{name} must be a number, got {value!r}") from error
+        if len(found) == 0:
+            known = ", ".join(f"{entry:g}" for entry in np.unique(have)[:20])
+            raise InputError(f"{name} must be one of {known}, got {value!r}")
+        places.append(found)
+    return np.concatenate(places) if places else np.array([], dtype=np.int64)

@@ -1,0 +1,278 @@
+"""`train(network, training, data) -> Record`: every learning rate and seed side by side, the recorder attached."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.data import Dataset
+from vanishlab.descent import accumulate, clip_factor, descend, rate_factor
+from vanishlab.errors import InputError
+from vanishlab.network import MLP, StackedNorm
+from vanishlab.norms import joint_norm, slice_norms
+from vanishlab.record import Record
+from vanishlab.recorder import GradientRecorder
+
+_EVALUATIONS = 20  # of the test accuracy, where evaluate_every is not given
+_EVALUATION_BATCH = 2048
+_ORDER_STREAM = 1  # keeps the order of mini-batches apart from the draw of the weights
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during `train`; `record` holds every step that had ended."""
+
+    def __init__(self, record: Record) -> None:
+        """Keep the record."""
+        super().__init__("training interrupted")
+        self.record = record
+
+
+def train(
+    network: NetworkConfig,
+    training: TrainingConfig,
+    data: Dataset,
+    *,
+    model: MLP | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Record:
+    """Train one network per learning rate and seed by gradient descent and return what was recorded on the way.
+
+    The runs are stacked on the run axis, learning rates varying slowest. Recorded are the states after 0, 1, ..., steps
+    updates, as `record_every` chooses; the update ratio of the last one belongs to the update that would follow.
+    A run whose loss is no longer finite is put back to its last finite state and stays there; its neighbours are not
+    touched. Its test accuracy is that of the state it stays in.
+
+    Other arguments
+        model      the networks to train, in place, instead of newly drawn ones (`MLP(network, ...)`, one run each)
+        progress   called with the number of finished steps after each of them
+
+    Raises `InputError` for settings that do not fit the data, `TrainingInterrupted` (a KeyboardInterrupt) for Ctrl-C.
+    """
+    device = _device(training.device)
+    rates, seeds = (list(values) for values in zip(*training.runs, strict=True))
+    if model is None:
+        model = MLP(network, data.features, data.num_classes, tuple(seeds))
+    _check(network, training, data, model)
+    model.to(device).train()
+    batches = _batches(training, data, seeds, device, model.readout.weight.dtype)
+    update = _Update(model, training, rates)
+    diverged_step = np.full(len(rates), -1, dtype=np.int64)  # (run,)
+    test_step: list[int] = []
+    test_accuracy: list[np.ndarray] = []
+    recorder = GradientRecorder(model, record_every=training.record_every, last_step=training.steps)
+
+    def record() -> Record:
+        return recorder.make_record(
+            learning_rate=np.array(rates),
+            seed=np.array(seeds, dtype=np.int64),
+            diverged_step=diverged_step,
+            test_step=test_step,
+            test_accuracy=test_accuracy,
+            network=network,
+            training=training,
+            data_name=data.name,
+        )
+
+    evaluate_every = training.evaluate_every or max(1, math.ceil(training.steps / _EVALUATIONS))
+    try:
+        with _threads_for(model), recorder:
+            for step in range(training.steps + 1):
+                if step % evaluate_every == 0 or step == training.steps:
+                    accuracy = _test_accuracy(model, data)
+                    if accuracy is not None:
+                        test_accuracy.append(accuracy)
+                        test_step.append(step)
+                x, y = next(batches)
+                update.keep()
+                logits = model(x)  # (run, batch, classes)
+                loss = run_losses(logits, y, training.loss)  # (run,)
+                finite = torch.isfinite(loss.detach())
+                if not finite.all():
+                    gone = ~finite.cpu().numpy() & (diverged_step < 0)
+                    diverged_step[gone] = step
+                    update.freeze(gone)
+                model.zero_grad()
+                loss.sum().backward()
+                recorder.observe_loss(loss, (logits.detach().argmax(2) == y).double().mean(1))
+                recorder.end_step(update.make(step, recorder, apply=step < training.steps))
+                if progress is not None:
+                    progress(step)
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(record()) from None
+    model.zero_grad()
+    return record()
+
+
+def run_losses(logits: Tensor, y: Tensor, loss: str) -> Tensor:
+    """Return the loss of each run, (run,), from logits (run, batch, classes) and labels (batch,) or (run, batch).
+
+    cross_entropy is the mean over the batch of -log softmax(logits)[y]; mse the mean over batch and classes of
+    (logits - one-hot(y))^2, as in torch's `cross_entropy` and `mse_loss`.
+    """
+    runs, batch, classes = logits.shape
+    labels = y.expand(runs, batch)
+    if loss == "cross_entropy":
+        flat = functional.cross_entropy(logits.flatten(0, 1), labels.reshape(-1), reduction="none")
+        return flat.view(runs, batch).mean(1)
+    return (logits - functional.one_hot(labels, classes).to(logits.dtype)).square().mean((1, 2))
+
+
+class _Update:
+    """The runs' next update: the learning rates, what the strategy keeps between steps, and the last finite state."""
+
+    def __init__(self, model: MLP, training: TrainingConfig, rates: list[float]) -> None:
+        self._training = training
+        self._rates = torch.tensor(rates, dtype=torch.float64, device=model.readout.weight.device)  # (run,)
+        self._blocks = [list(block.parameters()) for block in [*model.blocks, model.readout]]  # the weight is first
+        self._velocities: dict[Tensor, Tensor] = {}
+        self._before: dict[Tensor, Tensor] = {}  # each parameter's values before the last update
+        self._frozen: np.ndarray | None = None  # bool (run,), once a run has diverged
+        self._norms = [norm for norm in model.modules() if isinstance(norm, StackedNorm) and norm.kind == "batch"]
+        self._statistics: list[tuple[Tensor, Tensor]] = []
+
+    def keep(self) -> None:
+        """Keep batch norm's statistics as they are before the forward pass."""
+        self._statistics = [norm.statistics for norm in self._norms]
+
+    def freeze(self, runs: np.ndarray) -> None:
+        """Put `runs`, bool (run,), back to the state before the last update, for good."""
+        self._frozen = runs if self._frozen is None else self._frozen | runs
+        chosen = torch.from_numpy(np.flatnonzero(runs))
+        for parameter, before in self._before.items():
+            parameter.data[chosen] = before[chosen]
+        for norm, statistics in zip(self._norms, self._statistics, strict=True):
+            norm.restore(statistics, chosen)
+
+    @torch.no_grad()
+    def make(self, step: int, recorder: GradientRecorder, *, apply: bool) -> list[Tensor] | None:
+        """Apply the update to every parameter; return its norm in each layer's weights, (run,), if it is recorded."""
+        training = self._training
+        rates = self._rates * rate_factor(training.schedule, step, training.steps, training.warmup_steps)
+        factors = self._factors()
+        plain = factors is None and training.momentum == 0
+        norms = [rates * norm for norm in recorder.gradient_norms()] if recorder.recording and plain else []
+        frozen = None if self._frozen is None else torch.from_numpy(np.flatnonzero(self._frozen))
+        for index, block in enumerate(self._blocks):
+            for place, parameter in enumerate(block):
+                gradient = parameter.grad
+                if gradient is None:  # a batch so small that nothing depends on the parameter
+                    continue
+                if factors is not None:
+                    # In float64: one over a norm of 1e-40 is more than float32 can hold.
+                    gradient = (gradient.double() * _over(factors[index], gradient)).to(gradient.dtype)
+                if training.momentum > 0:
+                    gradient = accumulate(self._velocities.get(parameter), gradient, training.momentum)
+                if recorder.recording and not plain and place == 0:
+                    norms.append(rates * slice_norms(gradient, len(rates)))
+                if not apply:
+                    continue
+                if training.momentum > 0:
+                    self._velocities[parameter] = gradient
+                new = descend(parameter.data, gradient, _over(rates, gradient).to(gradient.dtype))
+                if frozen is not None:
+                    new[frozen] = parameter.data[frozen]
+                self._before[parameter] = parameter.data
+                parameter.data = new
+        return norms if recorder.recording else None
+
+    def _factors(self) -> list[Tensor] | None:
+        """Return what each block's gradients are multiplied by, (run,), None for nothing."""
+        clip = self._training.clip_norm
+        if clip is None and not self._training.normalize_gradients:
+            return None
+        norms = [
+            joint_norm([slice_norms(parameter.grad, len(self._rates)) for parameter in block if parameter.grad is not None])
+            for block in self._blocks
+        ]
+        if clip is None:
+            return [torch.where(norm > 0, 1 / norm, 0.0) for norm in norms]
+        return [clip_factor(joint_norm(norms), clip)] * len(norms)
+
+
+def _batches(
+    training: TrainingConfig, data: Dataset, seeds: list[int], device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield x (batch, features) and y (batch,), with a leading run axis where seeds have orders of their own."""
+    x = torch.from_numpy(data.x).to(device, dtype)
+    y = torch.from_numpy(data.y).to(device)
+    size, n = training.batch_size, len(data.y)
+    if size is None or size == n:
+        while True:
+            yield x, y
+    distinct = list(dict.fromkeys(seeds))
+    generators = [np.random.default_rng([seed, _ORDER_STREAM]) for seed in distinct]
+    of_run = torch.tensor([distinct.index(seed) for seed in seeds], device=device)
+    while True:
+        orders = torch.from_numpy(np.stack([generator.permutation(n) for generator in generators])).to(device)
+        for start in range(0, n, size):
+            chosen = orders[:, start : start + size]  # (seed, batch)
+            if len(distinct) == 1:
+                yield x[chosen[0]], y[chosen[0]]
+            else:
+                yield x[chosen][of_run], y[chosen][of_run]
+
+
+@torch.no_grad()
+def _test_accuracy(model: MLP, data: Dataset) -> np.ndarray | None:
+    """Return the share of test examples that each run classifies correctly, (run,), None without test examples."""
+    if data.x_test is None or data.y_test is None:
+        return None
+    model.eval()
+    weight = model.readout.weight
+    correct = torch.zeros(model.runs, dtype=torch.float64, device=weight.device)
+    for start in range(0, len(data.y_test), _EVALUATION_BATCH):
+        part = slice(start, start + _EVALUATION_BATCH)
+        logits = model(torch.from_numpy(data.x_test[part]).to(weight.device, weight.dtype))
+        correct += (logits.argmax(2) == torch.from_numpy(data.y_test[part]).to(weight.device)).double().sum(1)
+    model.train()
+    return correct.cpu().numpy() / len(data.y_test)
+
+
+def _check(network: NetworkConfig, training: TrainingConfig, data: Dataset, model: MLP) -> None:
+    if training.batch_size is not None and training.batch_size > len(data.y):
+        raise InputError(f"batch_size must be at most the {len(data.y)} training examples, got {training.batch_size}")
+    if network.normalization == "batch" and 1 in (training.batch_size, len(data.y)):
+        raise InputError("batch_size must be at least 2 with normalization 'batch', got 1")
+    if model.config != network or model.runs != len(training.runs):
+        raise InputError(
+            f"model must be an MLP of {network} with {len(training.runs)} runs, "
+            f"got {model.config} with {model.runs} runs"
+        )
+    classes = model.readout.weight.shape[1]
+    if model.features != data.features or classes < data.num_classes:
+        raise InputError(
+            f"model must take {data.features} features and {data.num_classes} classes for data {data.name!r}, "
+            f"got {model.features} and {classes}"
+        )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device must be one that torch can use here, got {name!r} ({reason})") from error
+    return device
+
+
+@contextlib.contextmanager
+def _threads_for(model: MLP) -> Iterator[None]:
+    """Use at most one thread a run, so that no product is divided between threads: its bits would change."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, model.runs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _over(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *(1 for _ in range(like.ndim - 1)))  # (run,) -> (run, 1, ...)
