@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Intel's MKL picks its kernels by the alignment of each matrix unless told not to; a run's bits would then depend on its
-# place in the stack. It reads this once, at the process's first product; a value the user has set is left as it is.
+# Intel's MKL picks its kernels by the alignment of each matrix unless told not to; a run's bits would then depend on
+# its place in the stack. It reads this once, at the process's first product; a value the user has set stays.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ is looked into first, for `NAME.npz` with x_train, y_train, x_test, y_test; the 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -119,18 +119,21 @@ def _find(name: str, seed: int) -> Dataset:
 def _draw(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn import datasets  # a second of imports, and only here
 
+    if name == "spirals":
+        return _spirals(seed)
     if name == "digits":
-        x, y = datasets.load_digits(return_X_y=True)
-        return x / 16.0, y
+        drawn: Any = datasets.load_digits(return_X_y=True)
+        return drawn[0] / 16.0, drawn[1]
     if name == "moons":
-        x, y = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
-        return x - np.array([0.5, 0.25]), y
-    if name == "gaussian_clusters":
-        # Ten classes in ten dimensions: distances between centres are about 4.5 of the clusters' standard deviations.
-        x, y = datasets.make_blobs(_DRAWN_EXAMPLES, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5,
-                                   random_state=seed)  # fmt: skip
-        return x, y
-    return _spirals(seed)
+        drawn = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
+        return drawn[0] - np.array([0.5, 0.25]), drawn[1]
+    # Ten classes in ten dimensions: distances between centres are about 5 of the clusters' standard deviations.
+    return cast(
+        tuple[np.ndarray, np.ndarray],
+        datasets.make_blobs(
+            _DRAWN_EXAMPLES, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5, random_state=seed
+        ),
+    )
 
 
 def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +147,9 @@ def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, 
 def _split(x: np.ndarray, y: np.ndarray, *, name: str, seed: int) -> Dataset:
     from sklearn.model_selection import train_test_split
 
-    x, x_test, y, y_test = train_test_split(x, y, test_size=_TEST_SHARE, random_state=seed, stratify=y)
-    return Dataset(x, y, x_test, y_test, name)
+    parts: Any = train_test_split(x, y, test_size=_TEST_SHARE, random_state=seed, stratify=y)
+    x_train, x_test, y_train, y_test = parts
+    return Dataset(x_train, y_train, x_test, y_test, name)
 
 
 def _fetch(name: str) -> Dataset:
@@ -168,7 +172,8 @@ def _read_file(path: Path, name: str) -> Dataset:
     if not path.is_file():
         raise InputError(f"data file must exist, got {str(path)!r}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file that is no zip open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in _FILE_KEYS if key in file}
     except Exception as error:  # a damaged zip shows as any of five exception classes
         raise InputError(f"data file must be a readable .npz, got {str(path)!r} ({error})") from error

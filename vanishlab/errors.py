@@ -21,20 +21,25 @@ def check_choice(field: str, value: object, options: Iterable[str]) -> str:
     options = list(options)
     if isinstance(value, str) and value in options:
         return value
-    nearest = difflib.get_close_matches(str(value).lower(), options, n=1)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise InputError(f"{field} must be one of {', '.join(map(repr, options))}, got {value!r}{hint}")
+    raise InputError(f"{field} must be one of {', '.join(map(repr, options))}, got {value!r}{nearest(value, options)}")
+
+
+def nearest(value: object, options: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" for the option nearest to `value`, or nothing where none is near."""
+    found = difflib.get_close_matches(str(value).lower(), list(options), n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def check_integer(field: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """Return `value` as an int if it is a whole number from `minimum` to `maximum`, else raise."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise InputError(f"{field} must be a whole number, got {value!r}")
+    value = int(value)
     if value < minimum:
         raise InputError(f"{field} must be at least {minimum}, got {value}")
     if maximum is not None and value > maximum:
         raise InputError(f"{field} must be at most {maximum}, got {value}")
-    return int(value)
+    return value
 
 
 def check_number(field: str, value: Any, *, above: float = -math.inf, at_least: float = -math.inf) -> float:

@@ -5,6 +5,7 @@ One generator a run, layer after layer, weights before biases: with `torch_defau
 dtype, so they do not depend on the device.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -18,7 +19,7 @@ from vanishlab.config import NetworkConfig
 def layer_sizes(config: NetworkConfig, features: int, classes: int) -> tuple[tuple[int, int], ...]:
     """Return (fan_in, fan_out) of each of the depth + 1 layers, the readout last."""
     sizes = (features, *config.widths, classes)
-    return tuple(zip(sizes[:-1], sizes[1:], strict=True))
+    return tuple(itertools.pairwise(sizes))
 
 
 def draw_layers(
@@ -36,7 +37,7 @@ def draw_layers(
 
 
 def _fill(weight: Tensor, bias: Tensor, config: NetworkConfig, generator: Generator) -> None:
-    fan_out, fan_in = weight.shape
+    _fan_out, fan_in = weight.shape
     gain = ACTIVATIONS[config.activation].gain
     match config.initialization:
         case "torch_default":  # U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for both, drawn the way nn.Linear draws it

@@ -199,7 +199,7 @@ class MLP(nn.Module):
         modules: list[nn.Module] = []
         for block in self.blocks:
             assert isinstance(block, Block)
-            branch = [_single_linear(block.linear, run)]
+            branch: list[nn.Module] = [_single_linear(block.linear, run)]
             if block.norm is not None:
                 branch.append(block.norm.single(run))
             branch.append(activation_module(self.config.activation))
@@ -211,10 +211,8 @@ class MLP(nn.Module):
         return nn.Sequential(*modules, _single_linear(self.readout, run)).train(self.training)
 
 
-def _single_linear(layer: StackedLinear, run: int) -> nn.Module:
-    fan_out, fan_in = layer.weight.shape[1:]
-    linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, device=layer.weight.device, dtype=layer.weight.dtype)
-    with torch.no_grad():
-        linear.weight.copy_(layer.weight[run])
-        linear.bias.copy_(layer.bias[run])
+def _single_linear(layer: StackedLinear, run: int) -> nn.Linear:
+    linear = nn.Linear(layer.weight.shape[2], layer.weight.shape[1], device="meta", dtype=layer.weight.dtype)
+    linear.weight = nn.Parameter(layer.weight[run].detach().clone(memory_format=torch.contiguous_format))
+    linear.bias = nn.Parameter(layer.bias[run].detach().clone())
     return linear

@@ -59,8 +59,8 @@ def joint_norm(norms: list[Tensor]) -> Tensor:
 def lost_fractions(x: Tensor, slices: int) -> tuple[Tensor, Tensor]:
     """Return the fractions of entries that are exactly zero and that are subnormal, each float64 `(slices,)`.
 
-    A subnormal entry has lost bits to underflow already. A zero may be one that lost all of them, or a true one (a pixel
-    that is always dark, a unit that is never active); beside subnormal entries it is of the first kind.
+    A subnormal entry has lost bits to underflow already. A zero may be one that lost all of them, or a true one (a
+    pixel that is always dark, a unit that is never active); beside subnormal entries it is of the first kind.
     """
     x = _flat(x.detach(), slices)  # (slice, n)
     n = max(x.shape[1], 1)

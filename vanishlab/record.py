@@ -143,7 +143,7 @@ class Record:
         state[self.subnormal_fraction > 0] = "underflow"
         state[self.gradient_norm == 0] = "zero"
         state[np.isnan(self.gradient_norm)] = "none"
-        for layer in range(state.shape[2] - 2, -1, -1):  # the way the gradient travels: what was lost stays lost
+        for layer in range(len(self.layer) - 2, -1, -1):  # the way the gradient travels: what was lost stays lost
             lost = (state[:, :, layer] == "zero") & (state[:, :, layer + 1] == "underflow")
             state[lost, layer] = "underflow"
         return state
@@ -153,6 +153,16 @@ class Record:
         values = self.layer_quantity(quantity)
         with np.errstate(divide="ignore", invalid="ignore"):
             return values[:, :, 0] / values[:, :, -1]
+
+    def at_end(self, values: np.ndarray) -> np.ndarray:
+        """Return `values` (run, step, ...) at each run's last recorded step before it diverged, (run, ...).
+
+        NaN for a run that diverged before anything of it was recorded.
+        """
+        if len(self.step) == 0:
+            return np.full((len(values), *values.shape[2:]), np.nan)
+        reached = np.where(self.diverged, np.searchsorted(self.step, self.diverged_step), len(self.step))  # (run,)
+        return values[np.arange(len(values)), np.maximum(reached - 1, 0)]
 
     def layer_quantity(self, quantity: str) -> np.ndarray:
         """Return a quantity by its name, (run, step, layer). Raises `InputError` for one that does not exist."""
@@ -244,7 +254,8 @@ class Record:
         if not path.is_file():
             raise InputError(f"record file must exist, got {str(path)!r}")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: numpy leaves a file that is no zip open.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 metadata = json.loads(str(file["metadata"]))
                 if metadata["format"] != _FORMAT:
                     raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")

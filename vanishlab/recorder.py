@@ -1,9 +1,9 @@
 """`GradientRecorder`: a context manager whose hooks fill a `Record`, on any `nn.Module`.
 
 A *layer* is a module that owns a `weight` of two or more axes. Its pre-activation z is its output; a forward hook sets
-a tensor hook on z, which is handed delta = dloss/dz on the way back, also where an activation then works in place. Hooks
-on the parameters see their gradients right after they are accumulated. Only small float64 tensors, one number per run,
-are kept on the device; they are moved to the host in one transfer at the end of a recorded step.
+a tensor hook on z, which is handed delta = dloss/dz on the way back, also where an activation then works in place.
+Hooks on the parameters see their gradients right after they are accumulated. Only small float64 tensors, one number per
+run, are kept on the device; they are moved to the host in one transfer at the end of a recorded step.
 """
 
 import math
@@ -195,7 +195,7 @@ class GradientRecorder:
     def _is_recorded(self, step: int) -> bool:
         if self._every == "never":
             return False
-        if step == self._last_step or step <= 1 and self._every == "log":
+        if step == self._last_step or (step <= 1 and self._every == "log"):
             return True
         if isinstance(self._every, int):
             return step % self._every == 0

@@ -185,13 +185,14 @@ class _Update:
         clip = self._training.clip_norm
         if clip is None and not self._training.normalize_gradients:
             return None
-        norms = [
-            joint_norm([slice_norms(parameter.grad, len(self._rates)) for parameter in block if parameter.grad is not None])
-            for block in self._blocks
-        ]
+        norms = [self._block_norm(block) for block in self._blocks]
         if clip is None:
             return [torch.where(norm > 0, 1 / norm, 0.0) for norm in norms]
         return [clip_factor(joint_norm(norms), clip)] * len(norms)
+
+    def _block_norm(self, block: list[Tensor]) -> Tensor:
+        gradients = [parameter.grad for parameter in block if parameter.grad is not None]
+        return joint_norm([slice_norms(gradient, len(self._rates)) for gradient in gradients])
 
 
 def _batches(

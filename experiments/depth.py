@@ -1,0 +1,68 @@
+"""How fast does the gradient fall as a sigmoid network gets deeper?
+
+Setup   sigmoid networks of 1 to 50 hidden layers, width 64, PyTorch's default initialisation, five seeds; delta at the
+        first and last layer of the untrained network and after 50 updates, on 512 handwritten digits.
+Expect  exponentially: each layer multiplies delta by the slope of sigmoid (at most 1/4) times the weights' size
+        (U(-1/8, 1/8) for 64 inputs): sqrt(64 / 192) / 4 = 0.144 per layer, whatever the depth.
+Run     python experiments/depth.py                       # half a minute on two CPU cores
+Writes  results/depth/: sigmoid_DEPTH.npz, delta_rms, gradient_norm (.png, .svg)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.config import ActivationName, InitializationName
+from vanishlab.console import print_table, run, train_all
+from vanishlab.plots import comparison, save_both
+
+
+@dataclass(frozen=True)
+class Options:
+    depths: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
+    """Numbers of hidden layers to compare."""
+    width: int = 64
+    """Units per hidden layer."""
+    activation: ActivationName = "sigmoid"
+    """The activation function."""
+    initialization: InitializationName = "torch_default"
+    """How weights are drawn."""
+    learning_rate: float = 0.1
+    """The learning rate."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds to repeat with."""
+    steps: int = 50
+    """Updates of each network."""
+    max_examples: int | None = 512
+    """Digits to train on; None is all of them."""
+    out: Path = Path("results/depth")
+    """Folder for the records and pictures."""
+
+
+def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    training = TrainingConfig(learning_rates=(options.learning_rate,), seeds=options.seeds, steps=options.steps)
+    variants = {
+        f"{options.activation}_{depth}": (
+            NetworkConfig(depth, options.width, options.activation, options.initialization),
+            training,
+        )
+        for depth in options.depths
+    }
+    records = train_all(variants, load_data("digits", max_examples=options.max_examples), options.out)
+    rows = []
+    for depth, record in zip(options.depths, records.values(), strict=True):
+        if depth > 1:
+            # From the last hidden layer to the first there are depth - 1 factors; delta at the readout has another form.
+            factors = (record.delta_rms[:, 0, 0] / record.delta_rms[:, 0, -2]) ** (1 / (depth - 1))  # (run,)
+            rows.append([depth, float(np.median(factors)), float(factors.min()), float(factors.max())])
+    print_table("factor of delta per hidden layer, at the start", ("depth", "median", "lowest", "highest"), rows)
+    titled = {name.replace("_", ", depth "): record for name, record in records.items()}
+    for quantity in ("delta_rms", "gradient_norm"):
+        print(*save_both(comparison(titled, quantity), options.out / quantity))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""Can a larger (or smaller) learning rate save the first layers of a deep sigmoid network?
+
+Setup   sigmoid (Xavier initialisation) against ReLU (Kaiming), 1, 5, 20 and 50 hidden layers of width 64, five learning
+        rates, two seeds; plain full-batch gradient descent on 512 of scikit-learn's handwritten digits.
+Expect  sigmoid: delta falls by a factor of about 4 per layer whatever the learning rate: to 1e-13 at layer 1 of 20
+        hidden layers and 1e-31 of 50, far below what a float32 sum of squares can tell from 0. One hidden layer trains;
+        from 5 on the loss stays at log 10 = 2.3. ReLU: delta keeps its size within a factor of ten from end to end, and
+        the learning rate decides whether the network trains or diverges.
+Run     python experiments/learning_rates.py              # about a minute on two CPU cores
+        python experiments/learning_rates.py --depths 3 --steps 20
+Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the pictures gradient_norm and delta_rms_at_start of all networks,
+        and for the deepest ones three_curves, history, training and learning_rate (.png, .svg)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.console import run, train_all
+from vanishlab.plots import comparison, history_figure, learning_rate_figure, save_both, three_curves, training_figure
+
+INITIALIZATIONS = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
+
+
+@dataclass(frozen=True)
+class Options:
+    depths: tuple[int, ...] = (1, 5, 20, 50)
+    """Numbers of hidden layers to compare."""
+    width: int = 64
+    """Units per hidden layer."""
+    learning_rates: tuple[float, ...] = (0.01, 0.1, 0.3, 1.0, 3.0)
+    """Learning rates to compare."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Seeds to repeat with."""
+    steps: int = 100
+    """Updates of each network."""
+    data: str = "digits"
+    """Data set, by name or path."""
+    max_examples: int | None = 512
+    """Training examples to keep; None is all of them."""
+    out: Path = Path("results/learning_rates")
+    """Folder for the records and pictures."""
+
+
+def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    training = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
+    data = load_data(options.data, max_examples=options.max_examples)
+    variants = {
+        f"{activation}_{depth}": (NetworkConfig(depth, options.width, activation, initialization), training)
+        for activation, initialization in INITIALIZATIONS.items()
+        for depth in options.depths
+    }
+    records = train_all(variants, data, options.out)
+    columns = len(options.depths)
+    titled = {name.replace("_", ", depth "): record for name, record in records.items()}
+    figures = {
+        "delta_rms_at_start": comparison(titled, "delta_rms", 0, columns=columns),
+        "gradient_norm": comparison(titled, "gradient_norm", columns=columns),
+    }
+    for activation in INITIALIZATIONS:
+        name = f"{activation}_{max(options.depths)}"
+        figures |= {
+            f"{name}_three_curves": three_curves(records[name], 0),
+            f"{name}_history": history_figure(records[name]),
+            f"{name}_training": training_figure(records[name], chance=1 / data.num_classes),
+            f"{name}_learning_rate": learning_rate_figure(records[name]),
+        }
+    for name, figure in figures.items():
+        print(*save_both(figure, options.out / name))
+
+
+if __name__ == "__main__":
+    run(main)

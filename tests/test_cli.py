@@ -1,0 +1,168 @@
+"""The command line as its users meet it: what it writes, what it says of mistakes, how it stops."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vanishlab import Record, cli, console
+
+SMALL = ("--depth", "2", "--width", "4", "--steps", "3", "--data", "moons", "--max-examples", "16")
+
+
+def shell(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vanishlab", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    """Run the command in this process; return the exit code and what it said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["vanishlab", *map(str, arguments)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, capsys.readouterr().err
+
+
+def test_train_then_plot_from_the_shell(tmp_path: Path) -> None:
+    trained = shell("train", *SMALL, "--learning-rates", "0.1", "1.0", "--out", "one", folder=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    record = Record.load(tmp_path / "one" / "record.npz")
+    assert record.gradient_norm.shape == (2, 4, 3)
+    assert record.environment["data"] == "moons"
+    pictures = {path.name for path in (tmp_path / "one").glob("*.png")}
+    assert {"start.png", "end.png", "history.png", "training.png", "learning_rate.png"} <= pictures
+    drawn = shell("plot", "one/record.npz", folder=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert {path.name for path in (tmp_path / "one" / "record_pictures").glob("*.png")} == pictures
+
+
+def test_help_names_both_commands_and_needs_no_torch(tmp_path: Path) -> None:
+    answer = shell("--help", folder=tmp_path)
+    assert answer.returncode == 0
+    assert "train" in answer.stdout and "plot" in answer.stdout
+    probe = (
+        "import sys; from vanishlab.cli import main; sys.argv = ['vanishlab', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert loaded.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--depth", "0"), "depth must be at least 1, got 0"),
+        (("--depth", "10001"), "depth must be at most 10000, got 10001"),
+        (("--depth", "two"), "depth must be a whole number, got 'two'"),
+        (("--width", "0"), "width must be at least 1, got 0"),
+        (("--width", "3", "4"), "width must be one number or one per hidden layer (depth=20), got 2 numbers"),
+        (("--activation", "rleu"), "activation must be one of 'linear', "),
+        (("--activation", "rleu"), "got 'rleu' (did you mean 'relu'?)"),
+        (("--initialization", "xavier"), "(did you mean 'xavier_normal'?)"),
+        (("--residual", "plian"), "residual must be {none,plain,learned}|FLOAT, got 'plian' (did you mean 'plain'?)"),
+        (("--learning-rates", "0"), "learning_rates must be greater than 0, got 0"),
+        (("--learning-rates", "-1"), "learning_rates must be greater than 0, got -1"),
+        (("--learning-rates", "nan"), "learning_rates must be finite, got nan"),
+        (("--learning-rates", "fast"), "learning_rates"),
+        (("--learning-rates",), "learning_rates must name at least one value, got an empty list"),
+        (("--seeds", "-1"), "seeds must be at least 0, got -1"),
+        (("--steps", "-1"), "steps must be at least 0, got -1"),
+        (("--batch-size", "0"), "batch_size must be at least 1, got 0"),
+        (("--batch-size", "17", *SMALL), "batch_size must be at most the 16 training examples, got 17"),
+        (("--sigma-w", "2"), "sigma_w and sigma_b apply to initialization 'gaussian' or 'orthogonal' only"),
+        (("--data", "digist"), "got 'digist' (did you mean 'digits'?)"),
+        (("--data", "absent.npz"), "data file must exist, got 'absent.npz'"),
+        (("--device", "warp"), "device must be one that torch can use here, got 'warp'"),
+        (("--dpeth", "3"), "(did you mean --depth?)"),
+        (("--record-every", "0"), "record_every must be at least 1, got 0"),
+        (("--max-examples", "0"), "max_examples must be at least 1, got 0"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    arguments: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, error = call(monkeypatch, capsys, "train", *arguments)
+    assert code == 2
+    # The progress bar may have been begun where only the training itself can know; the mistake is the last line.
+    last = error.strip().splitlines()[-1]
+    assert last.startswith("vanishlab: error: ") and said in last
+    assert "Traceback" not in error
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_an_unknown_command_suggests_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, error = call(monkeypatch, capsys, "trian")
+    assert code == 2
+    assert error == "vanishlab: error: command must be one of 'train', 'plot', got 'trian' (did you mean 'train'?)\n"
+
+
+def test_plot_refuses_damaged_files_before_it_draws_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, error = call(monkeypatch, capsys, "plot")
+    assert code == 2 and "records must name at least one file" in error
+    assert call(monkeypatch, capsys, "train", *SMALL, "--out", tmp_path / "good")[0] == 0
+    good, damaged = tmp_path / "good" / "record.npz", tmp_path / "damaged.npz"
+    damaged.write_bytes(good.read_bytes()[:-100])
+    code, error = call(monkeypatch, capsys, "plot", good, damaged)
+    assert code == 2
+    assert f"record file must be a whole vanishlab record, got {str(damaged)!r}" in error
+    assert not (tmp_path / "good" / "record_pictures").exists()
+
+
+def test_an_unwritable_folder_is_found_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr(console, "train_and_save", lambda *_: pytest.fail("training began"))
+    monkeypatch.setattr(cli, "train_and_save", lambda *_: pytest.fail("training began"))
+    code, error = call(monkeypatch, capsys, "train", *SMALL, "--out", tmp_path / "file" / "inside")
+    assert code == 2
+    assert "out must be a folder that can be written to" in error
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_mistake_leaves_earlier_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, capsys, "train", *SMALL, "--out", tmp_path)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert call(monkeypatch, capsys, "train", *SMALL, "--batch-size", "99", "--out", tmp_path)[0] == 2
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_ctrl_c_saves_what_was_recorded_and_exits_with_130(tmp_path: Path) -> None:
+    # A real SIGINT in a real process, sent by itself in the middle of a step so that nothing depends on timing.
+    program = """
+import signal, sys
+from vanishlab import cli, network
+signal.signal(signal.SIGINT, signal.default_int_handler)
+forward, calls = network.MLP.forward, []
+def interrupted(self, x):
+    calls.append(None)
+    if len(calls) == 30:
+        signal.raise_signal(signal.SIGINT)
+    return forward(self, x)
+network.MLP.forward = interrupted
+cli.main()
+"""
+    command = [sys.executable, "-c", program, "train", *SMALL, "--steps", "1000", "--evaluate-every", "1000"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    record = Record.load(tmp_path / "record.npz")
+    assert len(record.step) == 28  # of 30 forward passes the first evaluates and the last is cut short
+    assert np.isfinite(record.loss).all()

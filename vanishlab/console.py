@@ -1,0 +1,200 @@
+"""What the `vanishlab` command and the experiments share: flags, one-line errors, exit codes, progress, tables."""
+
+import contextlib
+import functools
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tyro
+
+from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.errors import InputError, check_choice, nearest
+
+if TYPE_CHECKING:
+    from vanishlab.data import Dataset
+    from vanishlab.record import Record
+
+_INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
+_MISTAKE = 2
+
+
+def run(command: Callable[..., object] | Mapping[str, Callable[..., object]], description: str | None = None) -> None:
+    """Call `command` (or one of several, by its name) with arguments from the command line, and exit.
+
+    Exit codes: 0; 2 for a user's mistake, told in one line on stderr; 130 after Ctrl-C.
+    """
+    program = Path(sys.argv[0]).name
+    try:
+        _parse(command, description)()
+    except InputError as error:
+        _fail(program, str(error))
+    except BrokenPipeError:  # the reader, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _parse(command: Any, description: str | None) -> Callable[[], object]:
+    """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
+    calls: list[Callable[[], object]] = []
+    if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        check_choice("command", sys.argv[1], command)
+
+    def bound(function: Callable[..., object]) -> Callable[..., None]:
+        # tyro reads the signature of what it calls; the call itself is left for later, out of its error handling.
+        @functools.wraps(function)
+        def later(*args: Any, **kwargs: Any) -> None:
+            calls.append(lambda: function(*args, **kwargs))
+
+        return later
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            if isinstance(command, Mapping):
+                commands = {name: bound(function) for name, function in command.items()}
+                tyro.extras.subcommand_cli_from_dict(commands, description=description)
+            else:
+                tyro.cli(bound(command), description=description)
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help
+        raise InputError(_one_line(said.getvalue())) from None
+    return calls[0]
+
+
+def _one_line(box: str) -> str:
+    """Return the message in tyro's box of text as one line in the lab's own form."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip(" │") for line in text.splitlines() if not re.match(r"\s*[╭╰]", line)]
+    paragraphs = " ".join("\n" if re.fullmatch("─+|-{5,}", line) else line for line in lines).split("\n")
+    if "╭" not in text:  # where the terminal has no box characters the title is a paragraph of its own
+        paragraphs = paragraphs[1:]
+    message = " ".join(" ".join(paragraphs[:1]).split())
+    message = re.sub(r"^Error parsing (?!-)\S+: ", "", message)
+    message = re.sub(r"^Error parsing ", "", message)
+    if match := re.match(r"invalid choice '(.*?)' for argument '--([\w-]+)'\. Expected one of \((.*)\)", message):
+        options = re.findall(r"'(.*?)'", match[3])
+        wanted = f"one of {', '.join(map(repr, options))}"
+        return f"{_field(match[2])} must be {wanted}, got {match[1]!r}{nearest(match[1], options)}"
+    if match := re.match(r"--([\w-]+): no type matching (.*?) could be instantiated from \['(.*?)'\]", message):
+        options = [name for group in re.findall(r"{(.*?)}", match[2]) for name in group.split(",")]
+        return f"{_field(match[1])} must be {match[2]}, got {match[3]!r}{nearest(match[3], options)}"
+    if match := re.match(
+        r"--([\w-]+): (?:invalid literal for int.*?|could not convert string to float): (.*)", message
+    ):
+        kind = "a whole number" if "int()" in message else "a number"
+        return f"{_field(match[1])} must be {kind}, got {match[2]}"
+    if match := re.match(r"--([\w-]+): Could not find valid parse for arguments: \[(.*)\]", message):
+        return f"{_field(match[1])} must be of the form that --help shows, got {match[2]}"
+    if message.startswith("Unrecognized options") and (flag := re.search(r"--[\w-]+", " ".join(paragraphs[1:2]))):
+        message += f" (did you mean {flag[0]}?)"
+    return message or "the arguments are not of the form that --help describes"
+
+
+def _field(flag: str) -> str:
+    return flag.replace("-", "_")
+
+
+def _fail(program: str, message: str) -> None:
+    print(f"{program}: error: {message}", file=sys.stderr)
+    sys.exit(_MISTAKE)
+
+
+def output_folder(path: Path) -> Path:
+    """Return `path` as a folder that can be written to, made if need be; raise `InputError` before any work is done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"out must be a folder that can be written to, got {str(path)!r} ({error.strerror})") from None
+    return path
+
+
+def train_and_save(
+    network: NetworkConfig, training: TrainingConfig, data: "Dataset", path: Path, label: str = "training"
+) -> "Record":
+    """Train behind a progress bar and save the record; after Ctrl-C save what there is and pass the interrupt on."""
+    from vanishlab.training import TrainingInterrupted, train
+
+    with progress(label, training.steps + 1) as advance:
+        try:
+            record = train(network, training, data, progress=lambda step: advance())
+        except TrainingInterrupted as interrupt:
+            interrupt.record.save(path)
+            print(f"\nsaved {len(interrupt.record.step)} recorded steps to {path}", file=sys.stderr)
+            raise
+    record.save(path)
+    return record
+
+
+def train_all(
+    variants: Mapping[str, tuple[NetworkConfig, TrainingConfig]], data: "Dataset", out: Path
+) -> dict[str, "Record"]:
+    """Train every variant, save each record as NAME.npz in `out`, and print one table of them all."""
+    output_folder(out)
+    records = {
+        name: train_and_save(network, training, data, out / f"{name}.npz", name)
+        for name, (network, training) in variants.items()
+    }
+    rows = [[name, *row] for name, record in records.items() for row in rate_rows(record)]
+    print_table(f"{len(data.y)} examples of {data.name}, medians over seeds", ("network", *RATE_COLUMNS), rows)
+    return records
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on stderr and give a function that moves it on by one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; numbers to the right, each float with three significant digits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        words = bool(rows) and all(isinstance(row[index], str) for row in rows)
+        table.add_column(column, justify="left" if words else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{entry:.3g}" if isinstance(entry, float) else str(entry) for entry in row))
+    # A pipe or a log gets the whole table: rich would cut it to 80 columns there.
+    console = Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", "160")))
+    console.print(table)
+
+
+RATE_COLUMNS = (
+    "learning rate", "loss at start", "at end", "test accuracy", "first/last delta at start", "at end", "diverged",
+)  # fmt: skip
+
+
+def rate_rows(record: "Record") -> list[list[object]]:
+    """Return a row for each learning rate, medians over seeds, for `print_table` under `RATE_COLUMNS`."""
+    ratio = record.first_last_ratio("delta_rms")  # (run, step)
+    test = record.test_accuracy[:, -1] if len(record.test_step) else np.full(record.runs, np.nan)
+    columns = [record.loss[:, 0], record.at_end(record.loss), test, ratio[:, 0], record.at_end(ratio)]
+    medians = [record.over_seeds(column).median for column in columns]
+    rows: list[list[object]] = []
+    for place, rate in enumerate(np.unique(record.learning_rate)):
+        diverged = record.diverged[record.learning_rate == rate]
+        rows.append(
+            [float(rate), *(float(median[place]) for median in medians), f"{diverged.sum()} of {len(diverged)}"]
+        )
+    return rows

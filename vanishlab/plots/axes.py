@@ -1,0 +1,219 @@
+"""Axes that keep what a logarithm cannot show: zeros on a strip below the floor, infinities above the ceiling.
+
+The strip hangs below the axes, between the lowest value and the x axis, and takes no part in the scale: it is there for
+data at 5e-324 too, where no smaller number is left to put zeros at.
+"""
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+from vanishlab.errors import InputError, check_choice
+from vanishlab.record import Record
+
+QUANTITIES = {
+    "gradient_norm": "gradient norm ‖∂loss/∂W‖",
+    "bias_gradient_norm": "bias gradient norm ‖∂loss/∂b‖",
+    "delta_rms": "delta RMS, ∂loss/∂z",
+    "activation_rms": "activation RMS, h",
+    "weight_norm": "weight norm ‖W‖",
+    "update_ratio": "update ratio ‖ΔW‖ / ‖W‖",
+}
+"""What can be drawn against the layer, with the name of its axis: the quantities that are never negative."""
+
+LAYER_LABEL = "layer (1 = nearest the input)"
+NEUTRAL = "0.3"
+
+_MARKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "zero": ("zero", {"marker": "x"}),
+    "underflow": ("underflow", {"marker": "v", "markerfacecolor": "white"}),
+    "infinite": ("infinite", {"marker": "^"}),
+    "diverged": ("diverged", {"marker": "X", "markeredgecolor": "white", "markeredgewidth": 0.7, "markersize": 9.0}),
+    "gap": ("gap: not measured", {"marker": ""}),
+}
+_DECADES = 2.0  # a log axis shows at least these, so that a flat curve looks flat
+_STRIP, _ROW, _PAD = 42.0, 6.0, 2.5  # points: the tallest rows together, the tallest row, the margin around them
+_TICKS = 8
+_SMALLEST, _LARGEST = 5e-324, sys.float_info.max
+_GID = "floor"
+
+
+def check_quantity(quantity: str) -> str:
+    """Return the name of a quantity that can stand on a log axis. Raises `InputError` for any other."""
+    return check_choice("quantity", quantity, QUANTITIES)
+
+
+def check_has_steps(record: Record) -> None:
+    """Raise `InputError` for a record without a recorded step."""
+    if len(record.step) == 0:
+        raise InputError("the record holds no steps")
+
+
+def draw_mark(ax: Axes, kind: str, x: Any, y: Any, color: Any, **style: Any) -> Line2D:
+    """Draw marks of one kind on top of everything, also outside the axes' frame; they do not widen the axes."""
+    style = {"markersize": 5.0, "markeredgewidth": 0.9, "transform": ax.transData} | _MARKS[kind][1] | style
+    line = Line2D(x, y, linestyle="none", color=color, clip_on=False, label=f"_{kind}", zorder=4, **style)
+    ax.add_artist(line)
+    return line
+
+
+def mark_handles(kinds: Iterable[str]) -> list[Line2D]:
+    """Return a grey handle for the legend for each kind of mark, in a fixed order."""
+    kinds = set(kinds)
+    plain = {"linestyle": "none", "color": NEUTRAL, "markersize": 6.0}
+    return [Line2D([], [], label=label, **plain | style) for kind, (label, style) in _MARKS.items() if kind in kinds]
+
+
+def draw_off_scale(
+    ax: Axes, curves: Sequence[tuple[dict[str, np.ndarray], Any]], x: np.ndarray
+) -> dict[str, list[Line2D]]:
+    """Draw what curves have off the scale, (kind to bool (x,), colour) each, and return the marks by kind.
+
+    Zeros and underflows stand below the axes on a strip labelled 0, one row for each curve that has any; infinities
+    stand above.
+    """
+    marks: dict[str, list[Line2D]] = {}
+    below = [curve for curve in curves if any(where.any() for kind, where in curve[0].items() if kind != "infinite")]
+    row = min(_ROW, _STRIP / max(len(below), 1))
+    if below:
+        open_floor(ax, len(below) * row + 2 * _PAD)
+    for kinds, color in curves:
+        for kind, where in kinds.items():
+            if not where.any():
+                continue
+            rows = [place for place, curve in enumerate(below) if curve[0] is kinds]
+            offset = row if kind == "infinite" else -(_PAD + (rows[0] + 0.5) * row)
+            size = max(2.0, min(0.8 * row, 240.0 / len(x) + 2.0))  # points: many layers stand close together
+            marks.setdefault(kind, []).append(
+                draw_outside(ax, kind, x[where], offset, color, top=kind == "infinite", markersize=size)
+            )
+    return marks
+
+
+def draw_outside(
+    ax: Axes, kind: str, x: np.ndarray, points: float, color: Any, *, top: bool = True, **style: Any
+) -> Line2D:
+    """Draw marks at `x`, so many points above the top (or the bottom) of the axes."""
+    transform = blended_transform_factory(ax.transData, ax.transAxes) + _shift(ax, points)
+    return draw_mark(ax, kind, x, np.full(len(x), 1.0 if top else 0.0), color, transform=transform, **style)
+
+
+def open_floor(ax: Axes, points: float) -> None:
+    """Hang an empty strip, `points` high and labelled 0, below the axes, in place of one that is there."""
+    for artist in ax.get_children():
+        if artist.get_gid() == _GID:
+            artist.remove()
+    transform = ax.transAxes + _shift(ax, -points / 2)
+    ax.add_artist(Line2D([0, 1], [0, 0], linewidth=points, solid_capstyle="butt", color="0.92", clip_on=False,
+                         transform=transform, zorder=0.5, gid=_GID))  # fmt: skip
+    ax.annotate("0", (0, 0), (-7, -points / 2), xycoords="axes fraction", textcoords="offset points", ha="right",
+                va="center", annotation_clip=False, gid=_GID)  # fmt: skip
+    ax.spines["bottom"].set_position(("outward", points))
+
+
+def floor_height(ax: Axes) -> float:
+    """Return the height of the strip below the axes in points, 0 without one."""
+    position = ax.spines["bottom"].get_position()
+    return float(position[1]) if isinstance(position, tuple) and position[0] == "outward" else 0.0
+
+
+def fit_log_axis(axes: Sequence[Axes], highest: float = _LARGEST) -> None:
+    """Give the axes one logarithmic y axis around all their values up to `highest`; without any, no numbers."""
+    lows = [ax.dataLim.minposy for ax in axes if np.isfinite(ax.dataLim.minposy)]
+    highs = [ax.dataLim.y1 for ax in axes if np.isfinite(ax.dataLim.y1) and ax.dataLim.y1 > 0]
+    for ax in axes:
+        ax.set_autoscaley_on(False)
+        ax.set_yscale("log")
+        if lows and highs:
+            low, high = _widened(min(lows), min(max(highs), highest))
+            ax.set_ylim(low, high)
+            set_decades(ax.yaxis, low, high)
+        else:
+            ax.set_ylim(0.1, 10.0)
+            ax.yaxis.set_major_locator(NullLocator())
+            ax.yaxis.set_minor_locator(NullLocator())
+
+
+def set_decades(axis: Axis, low: float, high: float) -> None:
+    """Put at most eight ticks on a log axis, at powers of ten whose exponents are multiples of 1, 2 or 5 (x 10^n)."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    if last - first < _TICKS:
+        return  # matplotlib's own choice has every decade, and ticks between
+    strides = (factor * 10**power for power in range(4) for factor in (1, 2, 5))
+    stride = next(stride for stride in strides if (last - first) // stride < _TICKS)
+    exponents = range(math.ceil(first / stride) * stride, last + 1, stride)
+    axis.set_major_locator(FixedLocator([10.0**exponent for exponent in exponents]))
+    axis.set_minor_locator(NullLocator())
+
+
+def set_layer_axis(ax: Axes, layer: np.ndarray, ticks: int = 7) -> None:
+    """Make x the layer number."""
+    ax.set_xlabel(LAYER_LABEL)
+    if len(layer) == 0:
+        return
+    first, last = float(layer[0]), float(layer[-1])
+    margin = max(0.02 * (last - first), 0.35 if last - first < 12 else 0.5)
+    ax.set_xlim(first - margin, last + margin)
+    ax.xaxis.set_major_locator(FixedLocator(layer_ticks(first, last, ticks)))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def layer_ticks(first: float, last: float, ticks: int = 7) -> list[float]:
+    """Return about `ticks` round layer numbers from `first` to `last`, `first` among them."""
+    if last - first <= 8:
+        return [first + place for place in range(int(last - first) + 1)]
+    round_numbers = MaxNLocator(nbins=ticks, integer=True, steps=[1, 2, 5, 10]).tick_values(first, last)
+    gap = 0.6 * (last - first) / ticks
+    return [first, *(float(number) for number in round_numbers if first + gap < number <= last)]
+
+
+def set_step_axis(ax: Axes, step: np.ndarray) -> None:
+    """Make x the step: logarithmic from 1 on, linear below, where the steps lie like that."""
+    ax.set_xlabel("step (updates made)")
+    gaps = np.diff(step)
+    if len(gaps) > 2 and gaps.max() > 2 * np.median(gaps):  # record_every="log"; the last gap alone may be smaller
+        ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def set_rate_axis(ax: Axes, rates: np.ndarray) -> None:
+    """Make x the learning rate, on a log axis with room on both sides."""
+    ax.set_xlabel("learning rate")
+    ax.set_xscale("log")
+    room = max((rates[-1] / rates[0]) ** 0.05, 1.5)
+    ax.set_xlim(rates[0] / room, rates[-1] * room)
+
+
+def say_why_empty(ax: Axes, record: Record, values: np.ndarray) -> None:
+    """Write into the axes why there is nothing in them, if all `values` are NaN."""
+    if np.isnan(values).all():
+        why = "every run has diverged" if bool(record.diverged.all()) else "not measured"
+        ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=NEUTRAL)
+
+
+def dress(ax: Axes) -> None:
+    """Take away the frame's upper right half and lay a faint grid."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, which="major", color="0.9", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    bottom, top = math.log10(low), math.log10(high)
+    margin = max(0.04 * (top - bottom), (_DECADES - (top - bottom)) / 2)
+    return max(10 ** (bottom - margin), _SMALLEST), 10 ** min(top + margin, math.log10(_LARGEST))
+
+
+def _shift(ax: Axes, points: float) -> ScaledTranslation:
+    figure = ax.get_figure()
+    assert figure is not None  # an ax that is drawn on belongs to a figure
+    return ScaledTranslation(0.0, points / 72, figure.dpi_scale_trans)

@@ -1,0 +1,207 @@
+"""Whole figures made of the functions that draw on one `ax`, and files made of figures."""
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from vanishlab.errors import InputError, check_integer
+from vanishlab.plots.axes import (
+    LAYER_LABEL,
+    QUANTITIES,
+    fit_log_axis,
+    floor_height,
+    mark_handles,
+    open_floor,
+    set_layer_axis,
+)
+from vanishlab.plots.history import history
+from vanishlab.plots.profiles import depth_profile, update_ratio
+from vanishlab.plots.rates import RateScale, gone_rates, rate_label
+from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
+from vanishlab.plots.words import describe_divergence, describe_network, describe_setting, describe_step
+from vanishlab.record import Record, write_whole
+
+FORMATS = ("png", "svg")
+_DPI = 160
+_THREE = ("activation_rms", "delta_rms", "gradient_norm")
+
+
+def three_curves(record: Record, step: int = -1) -> Figure:
+    """Return the lab's first picture: activation RMS, delta RMS and gradient norm against the layer, side by side."""
+    scale = RateScale.of([record])
+    figure, axes = _figure(1, 3, 13.0, 4.4)
+    kinds: set[str] = set()
+    for ax, quantity in zip(axes, _THREE, strict=True):
+        kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
+    _align_floors(axes)
+    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    _draw_key(figure, axes, scale, [record], kinds)
+    return figure
+
+
+def update_ratio_figure(record: Record, step: int = -1) -> Figure:
+    """Return the update-to-weight ratio against the layer."""
+    scale = RateScale.of([record])
+    figure, axes = _figure(1, 1, 7.5, 4.8)
+    artists = update_ratio(axes[0], record, step, scale=scale, key=False)
+    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    _draw_key(figure, axes, scale, [record], artists.marks, artists.extra)
+    return figure
+
+
+def history_figure(record: Record, run: int = 0, quantities: Sequence[str] = ("delta_rms", "gradient_norm")) -> Figure:
+    """Return heatmaps of one run, layer × step, one for each of the quantities."""
+    if len(quantities) == 0:
+        raise InputError("quantities must name at least one, got none")
+    check_integer("run", run, 0, record.runs - 1)
+    figure, axes = _figure(1, len(quantities), 6.2 * len(quantities) + 0.4, 4.8)
+    handles = {}
+    for ax, quantity in zip(axes, quantities, strict=True):
+        handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
+    one = record.select(run=run)
+    which = f"learning rate {rate_label(one.learning_rate[0])}"
+    which += f", seed {one.seed[0]}" if one.seed[0] >= 0 else ""
+    which += f" (diverged at step {one.diverged_step[0]})" if one.diverged[0] else ""
+    _set_title(figure, describe_network(record), ", ".join(filter(None, [which, describe_setting(one)])))
+    if handles:
+        figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure
+
+
+def training_figure(record: Record, *, chance: float | None = None) -> Figure:
+    """Return training loss and accuracy against the step; `chance` is the accuracy of guessing."""
+    scale = RateScale.of([record])
+    figure, axes = _figure(1, 2, 11.5, 4.4)
+    loss = loss_curves(axes[0], record, scale=scale, key=False)
+    accuracy = accuracy_curves(axes[1], record, chance=chance, scale=scale, key=False)
+    _set_title(figure, describe_network(record), describe_setting(record))
+    _draw_key(figure, axes, scale, [record], {*loss.marks, *accuracy.marks}, accuracy.extra)
+    return figure
+
+
+def learning_rate_figure(record: Record, step: int = -1) -> Figure:
+    """Return the loss and the first layer's share of the last against the learning rate."""
+    figure, axes = _figure(1, 2, 11.0, 4.4)
+    artists = learning_rate_panel(axes[0], axes[1], record, step, key=False)
+    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    handles = [*artists.ratios.values(), *mark_handles(artists.marks)]
+    figure.legend(handles=handles, loc="outside right center", frameon=False)
+    return figure
+
+
+def comparison(
+    records: Mapping[str, Record], quantity: str = "gradient_norm", step: int = -1, *, columns: int | None = None
+) -> Figure:
+    """Return depth profiles of several records as small multiples, with one y axis and one key for all.
+
+    `records` is title to record; they fill rows of `columns` panels in their order, so that activations × depths, say,
+    become rows × columns. Raises `InputError` for no records and what `depth_profile` raises it for.
+    """
+    if not records:
+        raise InputError("records must hold at least one, got none")
+    columns = min(check_integer("columns", min(len(records), 3) if columns is None else columns, 1), len(records))
+    rows = math.ceil(len(records) / columns)
+    scale = RateScale.of(records.values())
+    figure, axes = _figure(rows, columns, 3.3 * columns + 1.9, 2.5 * rows + 1.1, sharey=True)
+    kinds: set[str] = set()
+    for ax, (title, record) in zip(axes, records.items(), strict=False):
+        kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
+        gone = gone_rates(record)
+        ax.set_title(
+            f"{title}\n{_diverged_note(gone, len(RateScale.of([record]).rates))}" if gone else title, fontsize="medium"
+        )
+        set_layer_axis(ax, record.layer, ticks=4)
+    for ax in axes[len(records) :]:
+        ax.set_axis_off()
+    drawn = axes[: len(records)]
+    fit_log_axis(drawn)
+    _align_floors(drawn)
+    for place, ax in enumerate(drawn):
+        ax.set_xlabel(LAYER_LABEL if place + columns >= len(drawn) else "")
+        ax.set_ylabel(QUANTITIES[quantity] if place % columns == 0 else "")
+    settings = {describe_setting(record) for record in records.values()}
+    _set_title(
+        figure,
+        f"{quantity.replace('_', ' ')}, {describe_step(records.values(), step)}",
+        settings.pop() if len(settings) == 1 else "",
+    )
+    _draw_key(figure, drawn, scale, list(records.values()), kinds)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write the figure as the PNG or SVG that the name ends in, whole or not at all, and return the path.
+
+    Raises `InputError` for another ending and for a folder that is not there.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise InputError(f"picture file must end in .png or .svg, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise InputError(f"folder for pictures must exist, got {str(path.parent)!r}")
+    # Neither the date nor random ids: the same record gives the same file.
+    metadata = {"Date": None} if suffix == "svg" else {}
+    with rc_context({"svg.hashsalt": "vanishlab"}):
+        return write_whole(path, lambda file: figure.savefig(file, format=suffix, dpi=_DPI, metadata=metadata))
+
+
+def save_both(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Write the figure as PATH.png and PATH.svg (an ending of either kind is replaced) and return the two paths."""
+    path = Path(path)
+    stem = path.stem if path.suffix.lower().removeprefix(".") in FORMATS else path.name
+    png, svg = (save_figure(figure, path.with_name(f"{stem}.{suffix}")) for suffix in FORMATS)
+    return png, svg
+
+
+def _figure(rows: int, columns: int, width: float, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr]
+    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    return figure, list(axes.flat)
+
+
+def _set_title(figure: Figure, *lines: str) -> None:
+    figure.suptitle("\n".join(line for line in lines if line), fontsize="large")
+
+
+def _align_floors(axes: Sequence[Axes]) -> None:
+    """Give all axes the strip of the one with the tallest, so that their frames line up."""
+    points = max(floor_height(ax) for ax in axes)
+    for ax in axes:
+        if points > 0:
+            open_floor(ax, points)
+
+
+def _draw_key(
+    figure: Figure,
+    axes: Sequence[Axes],
+    scale: RateScale,
+    records: Sequence[Record],
+    kinds: Iterable[str],
+    extra: Sequence[Line2D] = (),
+) -> None:
+    """Draw the learning rates to the right of the axes, and below them what marks and further lines mean."""
+    kinds = set(kinds)
+    if scale.many:
+        gone = sorted({rate for record in records for rate in gone_rates(record)})
+        scale.draw_colorbar(axes, gone)
+        kinds |= {"diverged"} if gone else set()
+    else:
+        labels = describe_divergence(records[0]) if len(records) == 1 else {}
+        figure.legend(handles=scale.handles(labels), loc="outside right center", title="learning rate", frameon=False,
+                      alignment="left")  # fmt: skip
+    handles = [*extra, *mark_handles(kinds)]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+
+
+def _diverged_note(rates: Sequence[float], of: int) -> str:
+    listed = ", ".join(rate_label(rate) for rate in rates)
+    return f"diverged: {listed if len(rates) <= 3 else f'{len(rates)} of {of} learning rates'}"

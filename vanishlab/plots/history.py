@@ -1,0 +1,106 @@
+"""A quantity over the whole of one run: layer × step."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.patches import Patch, Rectangle
+
+from vanishlab.errors import check_integer
+from vanishlab.plots.axes import (
+    LAYER_LABEL,
+    NEUTRAL,
+    QUANTITIES,
+    check_has_steps,
+    check_quantity,
+    layer_ticks,
+    set_decades,
+    set_step_axis,
+)
+from vanishlab.plots.profiles import BACKWARD
+from vanishlab.record import Record
+
+# None of these is a colour of viridis, which has no greys.
+_FLAT = {"zero": "0.6", "infinite": "#D55E00", "not reached": "white"}
+_HATCH: dict[str, Any] = {"facecolor": "0.93", "edgecolor": "0.55", "hatch": "//////", "linewidth": 0.0}
+
+
+class HistoryArtists(NamedTuple):
+    """What `history` drew: the coloured cells, the cells off the scale, the colour bar, and handles for the legend."""
+
+    mesh: QuadMesh
+    off_scale: QuadMesh
+    """Cells without a colour on the scale: 0 for zero, 1 for infinite, 2 for not reached; underflow shows through."""
+    colorbar: Colorbar | None
+    handles: list[Patch]
+
+
+def history(
+    ax: Axes, record: Record, run: int = 0, quantity: str = "gradient_norm", *, legend: bool = True
+) -> HistoryArtists:
+    """Draw `quantity` of one run as a heatmap, layer × step, in logarithmic colours.
+
+    Cells that are zero are grey, those that underflowed to zero hatched, infinite ones vermilion; those that were not
+    measured or not reached are white. Recorded steps may lie unevenly: each cell reaches halfway to its neighbours.
+
+    `legend` says whether to draw one for those, above the axes. Raises `InputError` for an unknown quantity, a run that
+    is not there, and a record without steps.
+    """
+    check_quantity(quantity)
+    check_has_steps(record)
+    record = record.select(run=check_integer("run", run, 0, record.runs - 1))
+    values = record.layer_quantity(quantity)[0].T  # (layer, step)
+    underflow = (record.gradient_state[0].T == "underflow") & (values == 0) & (quantity in BACKWARD)
+    kinds = {
+        "zero": (values == 0) & ~underflow,
+        "infinite": np.isinf(values),
+        "not reached": np.isnan(values),
+    }
+    handles: list[Patch] = []
+    if underflow.any():
+        ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, zorder=0, **_HATCH))
+        handles.append(Patch(label="underflow", **_HATCH))
+    edges = cell_edges(record.step), cell_edges(record.layer)
+    flat = np.ma.masked_all(values.shape)
+    for number, (kind, where) in enumerate(kinds.items()):
+        flat[where] = number
+        if where.any():
+            label = "diverged" if kind == "not reached" and record.diverged[0] else kind
+            label = "not measured" if label == "not reached" else label
+            handles.append(Patch(facecolor=_FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=label))
+    off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(_FLAT.values())), vmin=-0.5, vmax=2.5,
+                              rasterized=True)  # fmt: skip
+    colored = np.ma.masked_where(~np.isfinite(values) | (values == 0), values)
+    mesh = ax.pcolormesh(*edges, colored, cmap="viridis", norm=_norm(colored), rasterized=True)
+    set_step_axis(ax, record.step)
+    ax.set_xlim(edges[0][0], edges[0][-1])
+    ax.set_ylim(edges[1][0], edges[1][-1])
+    ax.set_yticks(layer_ticks(float(record.layer[0]), float(record.layer[-1])))
+    ax.set_ylabel(LAYER_LABEL)
+    figure = ax.get_figure()
+    assert figure is not None
+    bar = None
+    if colored.count():
+        bar = figure.colorbar(mesh, ax=ax, label=QUANTITIES[quantity], pad=0.02)
+        set_decades(bar.ax.yaxis, *mesh.get_clim())
+    if legend and handles:
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles), frameon=False)
+    return HistoryArtists(mesh, off_scale, bar, handles)
+
+
+def cell_edges(centers: np.ndarray) -> np.ndarray:
+    """Return the edges of cells around rising `centers`: halfway between neighbours, and as far out at both ends."""
+    if len(centers) == 1:
+        return np.array([centers[0] - 0.5, centers[0] + 0.5])
+    between = (centers[:-1] + centers[1:]) / 2
+    return np.concatenate([[2 * centers[0] - between[0]], between, [2 * centers[-1] - between[-1]]])
+
+
+def _norm(values: np.ma.MaskedArray) -> LogNorm:
+    if not values.count():
+        return LogNorm(0.1, 10.0)
+    low, high = float(values.min()), float(values.max())
+    return LogNorm(low, high) if low < high else LogNorm(low / 2, high * 2)

@@ -1,0 +1,194 @@
+"""`RateScale`: one colour per learning rate, the same in every picture that shares the scale, and its key.
+
+Learning rates are ordered, so their colours are too: viridis without its palest end, which reads in every kind of
+colour blindness and in grey. Up to six rates have a marker each and a legend; more have a logarithmic colour bar.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullFormatter
+
+from vanishlab.plots.axes import draw_mark, mark_handles
+from vanishlab.plots.words import describe_divergence
+from vanishlab.record import Record, SeedSummary
+
+MANY = 6  # more learning rates than these have a colour bar in place of a legend
+
+_COLORS = colormaps["viridis"].resampled(256)(np.linspace(0.0, 0.88, 256))
+_MARKERS = "osDpP*"
+_TICKS = 11  # at most so many labels on a colour bar
+
+
+@dataclass(frozen=True)
+class RateScale:
+    """Colours and markers for these learning rates, in rising order."""
+
+    rates: tuple[float, ...]
+
+    @staticmethod
+    def of(records: Iterable[Record]) -> "RateScale":
+        """Return the scale for every learning rate of the records."""
+        return RateScale(tuple(float(rate) for rate in np.unique(np.concatenate([r.learning_rate for r in records]))))
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many for a legend."""
+        return len(self.rates) > MANY
+
+    def place(self, rate: float) -> int:
+        """Return the place of `rate` in the rising order."""
+        return int(np.flatnonzero(np.isclose(self.rates, rate, rtol=1e-9, atol=0.0, equal_nan=True))[0])
+
+    def color(self, rate: float) -> Any:
+        """Return the colour of `rate`, RGBA."""
+        if len(self.rates) == 1:
+            return tuple(_COLORS[70])
+        if self.many:
+            low, high = math.log(self.rates[0]), math.log(self.rates[-1])
+            share = (math.log(rate) - low) / (high - low)
+        else:
+            share = self.place(rate) / (len(self.rates) - 1)
+        return tuple(_COLORS[round(share * 255)])
+
+    def line_style(self, rate: float, values: np.ndarray) -> dict[str, Any]:
+        """Return how to draw the curve of `rate` through `values`, NaN being gaps.
+
+        The first curves are the broadest and each has its markers elsewhere: where all coincide, as before training,
+        each is still to be seen. A value between two gaps always has a marker.
+        """
+        known = np.pad(np.isfinite(values), 1)
+        alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+        place, last = self.place(rate), len(self.rates) - 1
+        if self.many:
+            return {
+                "color": self.color(rate),
+                "linewidth": 1.4,
+                "marker": "o",
+                "markersize": 3.0,
+                "markevery": list(alone),
+            }
+        stride = max(1, round(len(values) / 10))
+        regular = np.arange(place * stride // (last + 1), len(values), stride)
+        return {
+            "color": self.color(rate),
+            "linewidth": 1.5 + 0.5 * (last - place),
+            "marker": _MARKERS[place],
+            "markersize": 5.0 + 0.8 * (last - place),
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+            "markevery": list(np.union1d(regular, alone)),
+        }
+
+    def handles(self, labels: dict[float, str]) -> list[Line2D]:
+        """Return one handle for the legend per learning rate; `labels` has those that say more than the number."""
+        handles = []
+        for rate in self.rates:
+            style = self.line_style(rate, np.zeros(1)) | {"markevery": None, "linewidth": 1.8, "markersize": 6.0}
+            handles.append(Line2D([], [], label=labels.get(rate, rate_label(rate)), **style))
+        return handles
+
+    def draw_colorbar(self, axes: Sequence[Axes], diverged: Iterable[float] = ()) -> Colorbar:
+        """Draw the colour bar to the right of `axes`, with a mark at each learning rate that diverged."""
+        figure = axes[0].get_figure()
+        assert figure is not None
+        norm = LogNorm(self.rates[0], self.rates[-1])
+        bar = figure.colorbar(ScalarMappable(norm, ListedColormap(_COLORS)), ax=list(axes), label="learning rate",
+                              fraction=0.05, pad=0.02, aspect=30)  # fmt: skip
+        ticks = self._labelled()
+        bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+        bar.ax.yaxis.set_major_formatter(lambda value, _: rate_label(value))
+        bar.ax.yaxis.set_minor_locator(FixedLocator(self.rates))
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        gone = list(diverged)
+        if gone:
+            draw_mark(bar.ax, "diverged", [0.5] * len(gone), gone, "0.1",
+                      transform=bar.ax.get_yaxis_transform(), markersize=7.0)  # fmt: skip
+        return bar
+
+    def _labelled(self) -> list[float]:
+        gap = math.log(self.rates[-1] / self.rates[0]) / _TICKS
+        ticks = [self.rates[0]]
+        for rate in self.rates[1:-1]:
+            if math.log(rate / ticks[-1]) >= gap and math.log(self.rates[-1] / rate) >= gap:
+                ticks.append(rate)
+        return [*ticks, self.rates[-1]]
+
+
+def draw_curves(
+    ax: Axes,
+    record: Record,
+    x: np.ndarray,
+    values: np.ndarray,
+    scale: RateScale,
+    *,
+    logarithmic: bool,
+    without_band: Iterable[float] = (),
+) -> tuple[list[Line2D], list[PolyCollection]]:
+    """Draw the median over seeds of `values` (run, x) for each learning rate, and the range where there are several.
+
+    What has no place on the axis is a gap in the line: NaN, infinities and, on a logarithmic one, zeros.
+    """
+    summary = over_seeds(record, values)  # (rate, x)
+    lines, bands = [], []
+    for rate, median, low, high in zip(*summary, strict=True):
+        on_axis = np.isfinite(median) & ((median > 0) | (not logarithmic))
+        style = scale.line_style(rate, median := np.where(on_axis, median, np.nan))
+        lines.extend(ax.plot(x, median, label=f"_{rate_label(rate)}", zorder=3, **style))
+        if runs_of(record, rate).sum() > 1 and rate not in without_band:
+            low, high = (np.where(np.isfinite(edge), edge, np.nan) for edge in (low, high))
+            faint = max(0.08, 0.25 / len(scale.rates) ** 0.5)  # as many bands as there are rates may lie on another
+            bands.append(ax.fill_between(x, low, high, color=style["color"], alpha=faint, linewidth=0))
+    return lines, bands
+
+
+def rate_label(rate: float) -> str:
+    """Return the learning rate as text; one that the recorder could not see is unknown."""
+    return "unknown" if math.isnan(rate) else f"{rate:g}"
+
+
+def gone_rates(record: Record) -> list[float]:
+    """Return the learning rates whose runs all diverged."""
+    rates = RateScale.of([record]).rates
+    return [rate for rate in rates if bool(record.diverged[runs_of(record, rate)].all())]
+
+
+def runs_of(record: Record, rate: float) -> np.ndarray:
+    """Return which runs have this learning rate, bool (run,)."""
+    return np.isclose(record.learning_rate, rate, rtol=1e-9, atol=0.0, equal_nan=True)
+
+
+def over_seeds(record: Record, values: np.ndarray) -> SeedSummary:
+    """Return `record.over_seeds(values)`, for a record whose learning rate is unknown too."""
+    if not np.isnan(record.learning_rate).any():
+        return record.over_seeds(values)
+    known = dataclasses.replace(record, learning_rate=np.zeros(record.runs))  # a recorder sees all rates or none
+    return known.over_seeds(values)._replace(learning_rate=np.array([np.nan]))
+
+
+def draw_key(
+    ax: Axes, scale: RateScale, record: Record, kinds: Iterable[str], extra: Sequence[Line2D] = ()
+) -> Legend | None:
+    """Draw the key beside a single `ax`: outside its frame, to the right; return the legend if there is one."""
+    others = [*extra, *mark_handles(kinds)]
+    if scale.many:
+        scale.draw_colorbar([ax], gone_rates(record))
+        others += mark_handles(["diverged"] if gone_rates(record) else [])
+        if not others:
+            return None
+        return ax.legend(handles=others, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(others), frameon=False)
+    handles = [*scale.handles(describe_divergence(record)), *others]
+    return ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title="learning rate",
+                     frameon=False, alignment="left", borderaxespad=0.0)  # fmt: skip

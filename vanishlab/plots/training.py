@@ -1,0 +1,205 @@
+"""How the training went: loss and accuracy against the step, and all learning rates side by side."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+
+from vanishlab.errors import InputError, check_integer
+from vanishlab.plots.axes import (
+    NEUTRAL,
+    check_has_steps,
+    draw_mark,
+    draw_off_scale,
+    draw_outside,
+    dress,
+    fit_log_axis,
+    mark_handles,
+    say_why_empty,
+    set_rate_axis,
+    set_step_axis,
+)
+from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_rates, over_seeds, runs_of
+from vanishlab.record import Record
+
+_LOG_ABOVE = 20.0  # losses further apart than this factor stand on a log axis
+_RATIOS = {  # Okabe and Ito's blue and vermilion
+    "delta_rms": {"label": "delta RMS", "color": "#0072B2", "marker": "o", "linestyle": "-"},
+    "gradient_norm": {"label": "gradient norm", "color": "#D55E00", "marker": "s", "linestyle": "--"},
+}
+
+
+class CurveArtists(NamedTuple):
+    """What was drawn: a line per learning rate, bands where there are several seeds, marks by kind, other lines."""
+
+    lines: list[Line2D]
+    bands: list[PolyCollection]
+    marks: dict[str, list[Line2D]]
+    """"diverged": a mark for each run; "zero": losses of zero on a log axis, a line for each curve that has any."""
+    extra: list[Line2D]
+    """Further lines with a label for the key."""
+
+
+class PanelArtists(NamedTuple):
+    """What `learning_rate_panel` drew: the loss, the ratios by quantity, marks by kind."""
+
+    loss: Line2D
+    ratios: dict[str, Line2D]
+    marks: dict[str, list[Line2D]]
+
+
+def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key: bool = True) -> CurveArtists:
+    """Draw the training loss against the step, one curve per learning rate: median and range over seeds.
+
+    A run that diverged has an X at the step where it did, at the height of its last finite loss, or above the axes if
+    that is off them: they fit the losses of the runs that did not. The axis is logarithmic where those are far apart.
+    `scale` and `key` are those of `depth_profile`.
+    Raises `InputError` for a record without steps.
+    """
+    check_has_steps(record)
+    scale = scale or RateScale.of([record])
+    stayed = record.loss[~record.diverged] if not record.diverged.all() else record.loss
+    stayed = stayed[np.isfinite(stayed)]
+    logarithmic = _far_apart(stayed)
+    artists = _draw_curves(ax, record, record.step, record.loss, scale, logarithmic)
+    if logarithmic:
+        off_scale = [
+            ({"zero": (record.loss[runs_of(record, rate)] == 0).any(axis=0)}, line.get_color())
+            for rate, line in zip(RateScale.of([record]).rates, artists.lines, strict=True)
+        ]
+        artists.marks.update(draw_off_scale(ax, off_scale, record.step))
+        fit_log_axis([ax], highest=stayed.max())
+    elif len(stayed):
+        margin = 0.06 * (stayed.max() - stayed.min()) or 0.5
+        ax.set_ylim(stayed.min() - margin, stayed.max() + margin)
+    _draw_divergence(ax, record, record.step, record.loss, scale, artists)
+    ax.set_ylabel("training loss")
+    if key:
+        draw_key(ax, scale, record, artists.marks)
+    return artists
+
+
+def accuracy_curves(
+    ax: Axes, record: Record, *, chance: float | None = None, scale: RateScale | None = None, key: bool = True
+) -> CurveArtists:
+    """Draw the test accuracy against the step, one curve per learning rate: median and range over seeds.
+
+    Without test data it is the training accuracy, and the axis says so. The curve of a run that diverged
+    ends there, in an X. `chance` is where to draw a line for guessing; `scale` and `key` are
+    those of `depth_profile`. Raises `InputError` for a record that holds no accuracy of either kind.
+    """
+    scale = scale or RateScale.of([record])
+    tested = len(record.test_step) > 0
+    if not tested:
+        check_has_steps(record)
+    step, accuracy = (record.test_step, record.test_accuracy) if tested else (record.step, record.accuracy)
+    # What a run that has diverged still shows on the test examples is no longer training.
+    gone = record.diverged[:, None] & (step >= record.diverged_step[:, None])  # (run, step)
+    accuracy = np.where(gone, np.nan, accuracy)
+    artists = _draw_curves(ax, record, step, accuracy, scale)
+    _draw_divergence(ax, record, step, accuracy, scale, artists)
+    ax.set_ylabel("test accuracy" if tested else "training accuracy")
+    ax.set_ylim(-0.03, 1.03)
+    if chance is not None:
+        artists.extra.append(ax.axhline(chance, color=NEUTRAL, linestyle=":", linewidth=1.2, label="guessing"))
+    if key:
+        draw_key(ax, scale, record, artists.marks, artists.extra)
+    return artists
+
+
+def learning_rate_panel(
+    ax_loss: Axes, ax_ratio: Axes, record: Record, step: int = -1, *, key: bool = True
+) -> PanelArtists:
+    """Draw the training loss and the first layer's share of the last layer, both at `step`, against the learning rate.
+
+    The share is that of delta RMS and of the gradient norm. Curves are medians over seeds, bands their range. Learning
+    rates with a run that had diverged by then have an X above the axes. `key` says whether to draw the legend.
+    Raises `InputError` for a record without steps and for learning rates that are unknown or 0.
+    """
+    check_has_steps(record)
+    at = record.at_step(check_integer("step", step, -1))
+    if not (record.learning_rate > 0).all():
+        raise InputError(f"learning rates must be known and greater than 0, got {record.learning_rate.min():g}")
+    rates = np.array(RateScale.of([record]).rates)
+    marks: dict[str, list[Line2D]] = {}
+    loss = _draw_against_rate(ax_loss, record, record.loss[:, at], label="loss", color="0.15", marker="o")
+    if _far_apart(record.loss[:, at]):
+        zero = {"zero": _any_run(record, record.loss[:, at] == 0)}
+        marks.update(draw_off_scale(ax_loss, [(zero, "0.15")], rates))
+        fit_log_axis([ax_loss])
+    ax_loss.set_ylabel("training loss")
+    state = record.select(step=int(record.step[at])).gradient_state  # (run, 1, layer)
+    ratios: dict[str, Line2D] = {}
+    off_scale = []
+    for quantity, style in _RATIOS.items():
+        ratio = record.first_last_ratio(quantity)[:, at]
+        ratios[quantity] = _draw_against_rate(ax_ratio, record, ratio, **style)
+        lost = (ratio == 0) & (state[:, 0, 0] == "underflow")
+        kinds = {
+            "zero": _any_run(record, (ratio == 0) & ~lost),
+            "underflow": _any_run(record, lost),
+            "infinite": _any_run(record, np.isinf(ratio)),
+        }
+        off_scale.append((kinds, style["color"]))
+    for kind, lines in draw_off_scale(ax_ratio, off_scale, rates).items():
+        marks.setdefault(kind, []).extend(lines)
+    fit_log_axis([ax_ratio])
+    ax_ratio.set_ylabel("first layer / last layer")
+    gone = rates[_any_run(record, record.diverged & (record.diverged_step <= record.step[at]))]
+    for ax in (ax_loss, ax_ratio):
+        if len(gone):
+            marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", gone, 5.0, "0.15"))
+        set_rate_axis(ax, rates)
+        dress(ax)
+    if key:
+        handles = [*ratios.values(), *mark_handles(marks)]
+        ax_ratio.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, borderaxespad=0.0)
+    return PanelArtists(loss, ratios, marks)
+
+
+def _draw_curves(
+    ax: Axes, record: Record, step: np.ndarray, values: np.ndarray, scale: RateScale, logarithmic: bool = False
+) -> CurveArtists:
+    lines, bands = draw_curves(
+        ax, record, step, values, scale, logarithmic=logarithmic, without_band=gone_rates(record)
+    )
+    say_why_empty(ax, record, values)
+    set_step_axis(ax, step)
+    dress(ax)
+    return CurveArtists(lines, bands, {}, [])
+
+
+def _draw_divergence(
+    ax: Axes, record: Record, step: np.ndarray, values: np.ndarray, scale: RateScale, artists: CurveArtists
+) -> None:
+    for run in np.flatnonzero(record.diverged):
+        where, color = np.array([record.diverged_step[run]]), scale.color(record.learning_rate[run])
+        before = np.flatnonzero(np.isfinite(values[run]))
+        last = values[run, before[-1]] if len(before) else np.inf  # a run may be gone from the very start
+        if last > ax.get_ylim()[1]:
+            mark = draw_outside(ax, "diverged", where, 5.0, color)
+        else:
+            mark = draw_mark(ax, "diverged", where, [last], color)
+        artists.marks.setdefault("diverged", []).append(mark)
+
+
+def _draw_against_rate(ax: Axes, record: Record, values: np.ndarray, **style: Any) -> Line2D:
+    summary = over_seeds(record, values)  # (rate,)
+    median = np.where(np.isfinite(summary.median), summary.median, np.nan)
+    (line,) = ax.plot(summary.learning_rate, median, linewidth=1.6, markersize=5.5, zorder=3, **style)
+    if record.runs > len(summary.learning_rate):
+        low, high = (np.where(np.isfinite(edge), edge, np.nan) for edge in (summary.low, summary.high))
+        ax.fill_between(summary.learning_rate, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    return line
+
+
+def _any_run(record: Record, which: np.ndarray) -> np.ndarray:
+    """Return for each learning rate whether any of its runs is in `which`, bool (run,)."""
+    return np.array([bool(which[runs_of(record, rate)].any()) for rate in RateScale.of([record]).rates])
+
+
+def _far_apart(loss: np.ndarray) -> bool:
+    finite = loss[np.isfinite(loss)]
+    return len(finite) > 0 and bool(finite.min() >= 0) and bool(finite.max() > _LOG_ABOVE * finite.min())

@@ -1,0 +1,57 @@
+"""What was run, in words, for the titles of pictures."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vanishlab.record import Record
+
+
+def describe_network(record: Record) -> str:
+    """Return what was trained: "20 hidden sigmoid layers, width 64"."""
+    network = record.network
+    if network is None:
+        return f"your model, {len(record.layer)} layer{'s' if len(record.layer) != 1 else ''}"
+    width = f"width {network.width}"
+    if isinstance(network.width, tuple):
+        width = f"widths {min(network.width)} to {max(network.width)}"
+    words = [f"{network.depth} hidden {network.activation} layer{'s' if network.depth != 1 else ''}", width]
+    if network.normalization != "none":
+        words.append(f"{network.normalization} normalisation")
+    if network.residual != "none":
+        words.append("residual" if network.residual == "plain" else f"residual ({network.residual} branch scale)")
+    return ", ".join(words)
+
+
+def describe_setting(record: Record) -> str:
+    """Return how it was trained: initialisation, data, dtype and the number of seeds, as far as they are known."""
+    words = []
+    if record.network is not None:
+        words.append(f"{record.network.initialization} initialisation")
+    words += [record.environment[name] for name in ("data", "dtype") if record.environment.get(name)]
+    seeds = len(np.unique(record.seed))
+    if seeds > 1:
+        words.append(f"median and range of {seeds} seeds")
+    return ", ".join(words)
+
+
+def describe_step(records: Iterable[Record], step: int) -> str:
+    """Return when it was: "after 200 steps"; "at the end" where the records differ."""
+    steps = {int(record.step[record.at_step(step)]) for record in records}
+    if len(steps) > 1:
+        return "at the end of training"
+    made = steps.pop()
+    return "before training" if made == 0 else f"after {made} step{'s' if made != 1 else ''}"
+
+
+def describe_divergence(record: Record) -> dict[float, str]:
+    """Return, for each learning rate with a run that diverged, the rate and what happened."""
+    labels = {}
+    for rate in np.unique(record.learning_rate[record.diverged]):
+        steps = record.diverged_step[record.learning_rate == rate]
+        gone = steps[steps >= 0]
+        all_gone = f"diverged at step {gone.min()}" if len(gone) == 1 else "diverged"
+        labels[float(rate)] = (
+            f"{rate:g} ({all_gone if len(gone) == len(steps) else f'{len(gone)} of {len(steps)} diverged'})"
+        )
+    return labels
