@@ -8,8 +8,8 @@ Expect  sigmoid: delta falls by a factor of about 4 per layer whatever the learn
         the learning rate decides whether the network trains or diverges.
 Run     python experiments/learning_rates.py              # about a minute on two CPU cores
         python experiments/learning_rates.py --depths 3 --steps 20
-Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the pictures gradient_norm and delta_rms_at_start of all networks,
-        and for the deepest ones three_curves, history, training and learning_rate (.png, .svg)
+Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the pictures gradient_norm and delta_rms_at_start of all
+        networks, and for the deepest ones three_curves, history, training and learning_rate (.png, .svg)
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ from pathlib import Path
 import tyro
 
 from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import run, train_all
 from vanishlab.plots import comparison, history_figure, learning_rate_figure, save_both, three_curves, training_figure
 
-INITIALIZATIONS = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
+INITIALIZATIONS: dict[ActivationName, InitializationName] = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What does one learning rate too small, right, or too large do to gradient descent?
 
-Setup   linear regression, y = 2 + 3 x + noise, 100 points with x in (0, 2); the mean squared error's gradient;
-        40 updates `x -= learning_rate * gradient` from (-1, 3).
-Expect  learning rates below 2 / (largest eigenvalue of X^T X / n) = 0.83 converge: after 40 updates 0.01 is still on its
-        way, 0.5 has reached the least-squares solution, 0.84 zigzags outward.
+Setup   linear regression, y = 2 + 3 x + noise, 100 points with x in (0, 2); the mean squared error's gradient; 40
+        updates `x -= learning_rate * gradient` from (-1, 3).
+Expect  learning rates below 2 / (largest eigenvalue of X^T X / n) = 0.83 converge: after 40 updates 0.01 is still on
+        its way, 0.5 has reached the least-squares solution, 0.84 zigzags outward.
 Run     python experiments/linear_regression.py           # two seconds
 Writes  results/linear_regression/path.png, path.svg, path.npz
 """
@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from vanishlab import gradient_descent, linear_regression_gradient
 from vanishlab.console import output_folder, print_table, run
+from vanishlab.files import write_whole
 from vanishlab.plots import save_both
-from vanishlab.record import write_whole
 
 TRUTH = (2.0, 3.0)  # intercept and slope
 START = (-1.0, 3.0)

@@ -2,8 +2,8 @@
 
 Setup   a small convolutional network for the digits as 8 × 8 images, written as anyone would write it: four
         convolutions, each followed by tanh, and three linear layers with sigmoid; torch.optim.SGD, mini-batches of 64.
-Expect  each sigmoid layer cuts delta down by a factor of 7 to 18 (from `13` over `11` to `9`); tanh over the convolutions
-        about halves it per layer, so `0` starts with a delta 4,000 times smaller than the readout's.
+Expect  each sigmoid layer cuts delta down by a factor of 7 to 18 (from `13` over `11` to `9`); tanh over the
+        convolutions about halves it per layer, so `0` starts with a delta 4,000 times smaller than the readout's.
 Run     python experiments/own_model.py                   # five seconds on two CPU cores
 Writes  results/own_model/: record.npz, three_curves, update_ratio, history (.png, .svg)
 """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from vanishlab.config import NetworkConfig, TrainingConfig
-from vanishlab.console import RATE_COLUMNS, output_folder, print_table, run, rate_rows, train_and_save
+from vanishlab.console import RATE_COLUMNS, output_folder, print_table, rate_rows, run, train_and_save
 
 if TYPE_CHECKING:
     from vanishlab.record import Record
@@ -75,8 +75,9 @@ def _draw(record: "Record", folder: Path) -> None:
         "end": plots.three_curves(record),
         "history": plots.history_figure(record),
         "training": plots.training_figure(record),
-        "learning_rate": plots.learning_rate_figure(record),
         "update_ratio": plots.update_ratio_figure(record),
     }
+    if len(set(record.learning_rate.tolist())) > 1:
+        figures["learning_rate"] = plots.learning_rate_figure(record)
     for name, figure in figures.items():
         print(*plots.save_both(figure, folder / name))

@@ -139,6 +139,8 @@ def saturated_fraction(u: Tensor, activation: Activation) -> Tensor:
 
 def _mean(parts: list[tuple[Tensor | None, int]], like: Tensor) -> Tensor:
     # Of several calls, weighted by their entries; None is a layer without an activation, of which nothing saturates.
+    if len(parts) == 1:
+        return torch.zeros_like(like) if parts[0][0] is None else parts[0][0]
     total = sum(entries for _, entries in parts)
     shares = [torch.zeros_like(like) if part is None else part * (entries / total) for part, entries in parts]
     return torch.stack(shares).sum(0)

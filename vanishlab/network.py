@@ -190,6 +190,11 @@ class MLP(nn.Module):
             h = block(h)
         return self.readout(h)
 
+    @property
+    def linear_layers(self) -> list[StackedLinear]:
+        """The layers' linear maps, the readout last."""
+        return [module for module in self.modules() if isinstance(module, StackedLinear)]
+
     def single(self, run: int = 0) -> nn.Sequential:
         """Return one run as ordinary modules (nn.Linear and torch's own activations), with copies of its parameters.
 

@@ -33,14 +33,15 @@ def slice_norms(x: Tensor, slices: int) -> Tensor:
     if x.shape[1] == 0:
         return x.new_zeros(slices, dtype=torch.float64)
     plain = _sum_rows(x)
+    lower, upper = _safe_range(x)
     # On the CPU a look at the sums is free; elsewhere it would stall the device, so all is scaled there.
-    if x.device.type == "cpu" and bool(_is_safe(plain, x).all()):
+    if x.device.type == "cpu" and lower < plain.min().item() and plain.max().item() < upper:  # false for NaN as well
         return plain
     largest = torch.maximum(x.amax(1), -x.amin(1))  # (slice,)
     exponent = _exponent(largest)
     scaled = _sum_rows(x * torch.exp2(-exponent).to(x.dtype)[:, None])
     exact = torch.where(torch.isfinite(largest), scaled * torch.exp2(exponent), largest.double().abs())
-    return exact if x.device.type != "cpu" else torch.where(_is_safe(plain, x), plain, exact)
+    return exact if x.device.type != "cpu" else torch.where((plain > lower) & (plain < upper), plain, exact)
 
 
 def root_mean_square(x: Tensor, slices: int) -> Tensor:
@@ -50,6 +51,8 @@ def root_mean_square(x: Tensor, slices: int) -> Tensor:
 
 def joint_norm(norms: list[Tensor]) -> Tensor:
     """Return the norm of parts laid end to end from the parts' float64 norms, each `(slice,)`; scaled likewise."""
+    if len(norms) == 1:
+        return norms[0]
     stacked = torch.stack(norms)  # (part, slice)
     largest = stacked.amax(0)
     safe = torch.where((largest > 0) & torch.isfinite(largest), largest, 1.0)
@@ -99,12 +102,11 @@ def _sum_rows(x: Tensor) -> Tensor:
     return rows.square().sum(1).sqrt()
 
 
-def _is_safe(norm: Tensor, x: Tensor) -> Tensor:
-    # Safe: no square can have overflowed, and the squares that fell below the smallest normal number are, all n of them
-    # together, less than 1e-8 of the sum. A NaN or infinite norm is not safe.
+def _safe_range(x: Tensor) -> tuple[float, float]:
+    # Norms between these two are right as they are: no square can have overflowed, and the squares that fell below the
+    # smallest normal number are, all n of them together, less than 1e-8 of the sum.
     info = torch.finfo(x.dtype)
-    lower = (x.shape[1] * info.tiny * 1e8) ** 0.5
-    return (norm > lower) & (norm < 1e-3 * info.max**0.5)
+    return (x.shape[1] * info.tiny * 1e8) ** 0.5, 1e-3 * info.max**0.5
 
 
 def _exponent(largest: Tensor) -> Tensor:

@@ -7,16 +7,16 @@ so nothing in a record file can run. The file appears whole or not at all.
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vanishlab.config import NetworkConfig, TrainingConfig, config_from_dict, config_to_dict
 from vanishlab.errors import InputError, check_choice
+from vanishlab.files import write_whole
 
 LAYER_QUANTITIES = (
     "gradient_norm",
@@ -170,13 +170,13 @@ class Record:
 
     def over_seeds(self, values: np.ndarray) -> SeedSummary:
         """Summarise `values` (run, ...) of this record's runs over the seeds of each learning rate; NaN is left out."""
-        rates = np.unique(self.learning_rate)
-        groups = [values[self.learning_rate == rate] for rate in rates]
+        rates = np.unique(self.learning_rate)  # an unknown learning rate, NaN, is one of them
+        groups = [values[np.equal(self.learning_rate, rate) | np.isnan(self.learning_rate + rate)] for rate in rates]
 
         def each(statistic: Any) -> np.ndarray:
             return np.stack([_ignoring_nan(statistic, group) for group in groups])
 
-        return SeedSummary(rates, each(np.nanmedian), each(np.nanmin), each(np.nanmax))
+        return SeedSummary(rates, each(_median), each(np.nanmin), each(np.nanmax))
 
     def at_step(self, step: int) -> int:
         """Return the place on the step axis of the last recorded step that is not after `step`; -1 is the end."""
@@ -272,33 +272,16 @@ class Record:
             raise InputError(f"record file must be a whole vanishlab record, got {str(path)!r} ({error})") from error
 
 
-def write_whole(path: Path, write: Any) -> Path:
-    """Call write(file) on a temporary file beside `path`, then put it in place in one move."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write_and_sync(file, write)
-        # mkstemp makes files private; a result is as readable as any other file of its owner's.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _write_and_sync(file: IO[bytes], write: Any) -> None:
-    write(file)
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def _ignoring_nan(statistic: Any, group: np.ndarray) -> np.ndarray:
     # numpy's nan-statistics warn where a slice is all NaN; the answer NaN is right and expected there.
     empty = np.isnan(group).all(axis=0)
     return np.where(empty, np.nan, statistic(np.where(empty, 0.0, group), axis=0))
+
+
+def _median(group: np.ndarray, axis: int) -> np.ndarray:
+    # The middle two of an even number are added: of numbers near float64's end, a quarter of them.
+    scale = np.where(np.nanmax(np.abs(group), axis=axis) > 1e300, 0.25, 1.0)
+    return np.nanmedian(group * scale, axis=axis) / scale
 
 
 def _places(name: str, have: np.ndarray, wanted: Any) -> np.ndarray:

@@ -12,20 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from vanishlab import __version__
 from vanishlab.activations import Activation
-from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.elementwise import activation_of
 from vanishlab.errors import InputError, check_choice, check_integer
 from vanishlab.measurement import Call, Layer, find_layers
 from vanishlab.network import MLP
 from vanishlab.norms import slice_norms
-from vanishlab.record import LAYER_QUANTITIES, Record
+from vanishlab.record import Record
+from vanishlab.rows import Rows
 
 _STEPS_PER_DECADE = 20  # of record_every="log"
 # Modules between a layer and its activation that keep the units where they are.
@@ -77,13 +75,13 @@ class GradientRecorder:
         self._optimizer = optimizer
         self._every = record_every
         self._last_step = last_step
-        self._layers, self._unmeasured = find_layers(model)
+        self._layers, unmeasured = find_layers(model)
         if not self._layers:
             raise InputError(f"model must have a layer with a weight of two or more axes, got {type(model).__name__}")
+        self.rows = Rows(self._layers, self._runs, unmeasured)
+        """The recorded steps, to be made into a `Record`."""
         self._handles: list[RemovableHandle] = []
         self._followed: dict[int, tuple[weakref.ref[Tensor], Call]] = {}  # by id: tensors on their way to a phi
-        self._steps: list[int] = []
-        self._rows: list[np.ndarray] = []  # a recorded step each: (2 + quantities * layers, run)
         self._loss: Tensor | None = None
         self._accuracy: Tensor | None = None
         self.recording = False
@@ -124,13 +122,12 @@ class GradientRecorder:
 
     def gradient_norms(self) -> list[Tensor]:
         """Return the weight gradient's norm of each layer in the step under way, float64 (run,); NaN without one."""
-        return [self._or_nan(layer.gradient_norm) for layer in self._layers]
+        return [self.rows.or_nan(layer.gradient_norm) for layer in self._layers]
 
     def end_step(self, update_norms: list[Tensor] | None = None) -> None:
         """Close the step under way; `update_norms` are those of each layer's weights, (run,)."""
         if self.recording:
-            self._steps.append(self.step)
-            self._rows.append(self._collect(update_norms))
+            self.rows.add(self.step, self._loss, self._accuracy, update_norms)
         self._forget()
         self.step += 1
         self.recording = bool(self._handles) and self._is_recorded(self.step)
@@ -139,57 +136,10 @@ class GradientRecorder:
     def record(self) -> Record:
         """What has been recorded so far."""
         rate = self._optimizer.param_groups[0]["lr"] if self._optimizer else math.nan
-        return self.make_record(
+        return self.rows.to_record(
             learning_rate=np.full(self._runs, float(rate)),
             seed=np.full(self._runs, -1, dtype=np.int64),
             diverged_step=np.full(self._runs, -1, dtype=np.int64),
-        )
-
-    def make_record(
-        self,
-        *,
-        learning_rate: np.ndarray,
-        seed: np.ndarray,
-        diverged_step: np.ndarray,
-        test_step: list[int] | None = None,
-        test_accuracy: list[np.ndarray] | None = None,
-        network: NetworkConfig | None = None,
-        training: TrainingConfig | None = None,
-        data_name: str = "",
-    ) -> Record:
-        """Return the record with labels (run,) that the hooks cannot see; a run is NaN from `diverged_step` on."""
-        layers, quantities = len(self._layers), len(LAYER_QUANTITIES)
-        rows = np.array(self._rows).reshape(len(self._rows), 2 + quantities * layers, self._runs)
-        step = np.array(self._steps, dtype=np.int64)
-        gone = (diverged_step[:, None] >= 0) & (step >= diverged_step[:, None])  # (run, step)
-        by_quantity = rows[:, 2:].reshape(len(step), quantities, layers, self._runs).transpose(1, 3, 0, 2)
-        weight = self._layers[0].weight
-        return Record(
-            learning_rate=learning_rate,
-            seed=seed,
-            diverged_step=diverged_step,
-            step=step,
-            layer=np.arange(1, layers + 1),
-            loss=np.where(gone, np.nan, rows[:, 0].T),
-            accuracy=np.where(gone, np.nan, rows[:, 1].T),
-            test_step=np.array(test_step or [], dtype=np.int64),
-            test_accuracy=np.array(test_accuracy or [], dtype=np.float64).reshape(-1, self._runs).T,
-            **{
-                name: np.where(gone[:, :, None], np.nan, values)  # (run, step, layer)
-                for name, values in zip(LAYER_QUANTITIES, by_quantity, strict=True)
-            },
-            layer_names=tuple(layer.name for layer in self._layers),
-            network=network,
-            training=training,
-            unmeasured=dict(self._unmeasured),
-            environment={
-                "vanishlab": __version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "device": str(weight.device),
-                "dtype": str(weight.dtype).removeprefix("torch."),
-                "data": data_name,
-            },
         )
 
     def _is_recorded(self, step: int) -> bool:
@@ -297,29 +247,6 @@ class GradientRecorder:
             layer.clear()
         self._followed.clear()
         self._loss = self._accuracy = None
-
-    def _or_nan(self, value: Tensor | None) -> Tensor:
-        if value is not None:
-            return value
-        return torch.full((self._runs,), math.nan, dtype=torch.float64, device=self._layers[0].weight.device)
-
-    def _collect(self, update_norms: list[Tensor] | None) -> np.ndarray:
-        values: dict[str, list[Tensor | None]] = {name: [] for name in LAYER_QUANTITIES}
-        for index, layer in enumerate(self._layers):
-            if layer.weight_norm is None:
-                layer.weight_norm = slice_norms(layer.weight, self._runs)
-            update = None if update_norms is None else update_norms[index] / layer.weight_norm
-            for name, value in (layer.measured() | {"update_ratio": update}).items():
-                values[name].append(value)
-            if layer.gradient_norm is None:
-                frozen = not layer.weight.requires_grad
-                self._unmeasured[layer.name] = "the weight is frozen" if frozen else "no gradient reached the weight"
-            elif not layer.calls:
-                self._unmeasured[layer.name] = "no delta: the module was not called, or its output is not a tensor"
-        columns = [self._or_nan(self._loss), self._or_nan(self._accuracy)]
-        columns += [self._or_nan(value) for name in LAYER_QUANTITIES for value in values[name]]
-        device = columns[-1].device
-        return torch.stack([column.to(device, torch.float64) for column in columns]).cpu().numpy()
 
 
 def _note_input(layer: Layer) -> Callable[[nn.Module, Any], None]:

@@ -20,6 +20,7 @@ from vanishlab.recorder import GradientRecorder
 
 _EVALUATIONS = 20  # of the test accuracy, where evaluate_every is not given
 _EVALUATION_BATCH = 2048
+_SMALL_PRODUCT = 1e8  # floating-point operations
 _ORDER_STREAM = 1  # keeps the order of mini-batches apart from the draw of the weights
 
 
@@ -67,7 +68,7 @@ def train(
     recorder = GradientRecorder(model, record_every=training.record_every, last_step=training.steps)
 
     def record() -> Record:
-        return recorder.make_record(
+        return recorder.rows.to_record(
             learning_rate=np.array(rates),
             seed=np.array(seeds, dtype=np.int64),
             diverged_step=diverged_step,
@@ -80,7 +81,7 @@ def train(
 
     evaluate_every = training.evaluate_every or max(1, math.ceil(training.steps / _EVALUATIONS))
     try:
-        with _threads_for(model), recorder:
+        with _threads_for(model, training.batch_size or len(data.y)), recorder:
             for step in range(training.steps + 1):
                 if step % evaluate_every == 0 or step == training.steps:
                     accuracy = _test_accuracy(model, data)
@@ -265,10 +266,16 @@ def _device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def _threads_for(model: MLP) -> Iterator[None]:
-    """Use at most one thread a run, so that no product is divided between threads: its bits would change."""
+def _threads_for(model: MLP, batch: int) -> Iterator[None]:
+    """Set torch's threads for the block: at most one a run, and one in all where products are small.
+
+    A product that is divided between threads has other bits, so threads share runs, never a run. Where a layer's
+    product takes only about a millisecond, a second thread gains little, and on a busy machine the threads spend their
+    time waiting for each other.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(min(before, model.runs))
+    work = 2 * batch * model.runs * max(layer.weight[0].numel() for layer in model.linear_layers)
+    torch.set_num_threads(min(before, model.runs) if work > _SMALL_PRODUCT else 1)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from vanishlab.errors import InputError, check_choice
@@ -37,10 +37,11 @@ _MARKS: dict[str, tuple[str, dict[str, Any]]] = {
     "underflow": ("underflow", {"marker": "v", "markerfacecolor": "white"}),
     "infinite": ("infinite", {"marker": "^"}),
     "diverged": ("diverged", {"marker": "X", "markeredgecolor": "white", "markeredgewidth": 0.7, "markersize": 9.0}),
-    "gap": ("gap: not measured", {"marker": ""}),
+    "gap": ("gap: no value", {"marker": ""}),
 }
-_DECADES = 2.0  # a log axis shows at least these, so that a flat curve looks flat
+_DECADES = 2.4  # a log axis shows at least these, so that a flat curve looks flat
 _STRIP, _ROW, _PAD = 42.0, 6.0, 2.5  # points: the tallest rows together, the tallest row, the margin around them
+_LOWEST_STRIP = 16.0  # points: leaves room for its label below the axis's lowest
 _TICKS = 8
 _SMALLEST, _LARGEST = 5e-324, sys.float_info.max
 _GID = "floor"
@@ -51,10 +52,16 @@ def check_quantity(quantity: str) -> str:
     return check_choice("quantity", quantity, QUANTITIES)
 
 
-def check_has_steps(record: Record) -> None:
-    """Raise `InputError` for a record without a recorded step."""
-    if len(record.step) == 0:
-        raise InputError("the record holds no steps")
+def check_not_empty(record: Record) -> None:
+    """Raise `InputError` for a record without a recorded step, or without a layer."""
+    for axis in ("step", "layer"):
+        if len(getattr(record, axis)) == 0:
+            raise InputError(f"record must hold at least one {axis}, got none")
+
+
+def on_axis(values: np.ndarray, logarithmic: bool = False) -> np.ndarray:
+    """Return `values` with NaN for what has no place on the axis: infinities and, on a logarithmic one, zeros."""
+    return np.where(np.isfinite(values) & ((values > 0) | (not logarithmic)), values, np.nan)
 
 
 def draw_mark(ax: Axes, kind: str, x: Any, y: Any, color: Any, **style: Any) -> Line2D:
@@ -80,21 +87,22 @@ def draw_off_scale(
     Zeros and underflows stand below the axes on a strip labelled 0, one row for each curve that has any; infinities
     stand above.
     """
+    rows = sum(any(where.any() for kind, where in kinds.items() if kind != "infinite") for kinds, _ in curves)
+    row = min(_ROW, _STRIP / max(rows, 1))
+    if rows:
+        open_floor(ax, max(rows * row + 2 * _PAD, _LOWEST_STRIP))
+    size = max(2.0, min(0.8 * row, 240.0 / len(x) + 2.0))  # points: many layers stand close together
     marks: dict[str, list[Line2D]] = {}
-    below = [curve for curve in curves if any(where.any() for kind, where in curve[0].items() if kind != "infinite")]
-    row = min(_ROW, _STRIP / max(len(below), 1))
-    if below:
-        open_floor(ax, len(below) * row + 2 * _PAD)
+    y = -max(_PAD, (_LOWEST_STRIP - rows * row) / 2) - row / 2
     for kinds, color in curves:
+        below = False
         for kind, where in kinds.items():
-            if not where.any():
-                continue
-            rows = [place for place, curve in enumerate(below) if curve[0] is kinds]
-            offset = row if kind == "infinite" else -(_PAD + (rows[0] + 0.5) * row)
-            size = max(2.0, min(0.8 * row, 240.0 / len(x) + 2.0))  # points: many layers stand close together
-            marks.setdefault(kind, []).append(
-                draw_outside(ax, kind, x[where], offset, color, top=kind == "infinite", markersize=size)
-            )
+            if where.any():
+                top = kind == "infinite"
+                mark = draw_outside(ax, kind, x[where], row if top else y, color, top=top, markersize=size)
+                marks.setdefault(kind, []).append(mark)
+                below = below or not top
+        y -= row if below else 0.0
     return marks
 
 
@@ -179,9 +187,12 @@ def set_step_axis(ax: Axes, step: np.ndarray) -> None:
     """Make x the step: logarithmic from 1 on, linear below, where the steps lie like that."""
     ax.set_xlabel("step (updates made)")
     gaps = np.diff(step)
-    if len(gaps) > 2 and gaps.max() > 2 * np.median(gaps):  # record_every="log"; the last gap alone may be smaller
+    if len(gaps) > 2 and gaps.max() > 2 * np.median(gaps):  # record_every="log"; else only the last gap is another
         ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
+        ax.set_xlim(-0.15, 1.15 * step[-1])
     else:
+        margin = 0.03 * float(step[-1] - step[0]) or 0.5
+        ax.set_xlim(step[0] - margin, step[-1] + margin)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
@@ -189,8 +200,22 @@ def set_rate_axis(ax: Axes, rates: np.ndarray) -> None:
     """Make x the learning rate, on a log axis with room on both sides."""
     ax.set_xlabel("learning rate")
     ax.set_xscale("log")
-    room = max((rates[-1] / rates[0]) ** 0.05, 1.5)
+    room = max((rates[-1] / rates[0]) ** 0.05, 1.01)
     ax.set_xlim(rates[0] / room, rates[-1] * room)
+    set_rate_ticks(ax.xaxis, rates.tolist(), 5)
+
+
+def set_rate_ticks(axis: Axis, rates: Sequence[float], at_most: int) -> None:
+    """Put a tick at every learning rate of a log axis, and labels that keep their distance: powers of ten first."""
+    gap = math.log10(rates[-1] / rates[0]) / at_most
+    labelled: list[float] = []
+    for rate in sorted(rates, key=lambda rate: abs(math.log10(rate) % 1.0 - 0.5) < 0.5 - 1e-9):
+        if all(abs(math.log10(rate / other)) >= gap for other in labelled):
+            labelled.append(rate)
+    axis.set_major_locator(FixedLocator(labelled))
+    axis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axis.set_minor_locator(FixedLocator(rates))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def say_why_empty(ax: Axes, record: Record, values: np.ndarray) -> None:
@@ -210,7 +235,8 @@ def dress(ax: Axes) -> None:
 def _widened(low: float, high: float) -> tuple[float, float]:
     bottom, top = math.log10(low), math.log10(high)
     margin = max(0.04 * (top - bottom), (_DECADES - (top - bottom)) / 2)
-    return max(10 ** (bottom - margin), _SMALLEST), 10 ** min(top + margin, math.log10(_LARGEST))
+    # Two ends of what float64 can hold; 10 ** 308.3 would be an error.
+    return max(10 ** (bottom - margin), _SMALLEST), max(10 ** min(top + margin, 308.25), high)
 
 
 def _shift(ax: Axes, points: float) -> ScaledTranslation:

@@ -8,9 +8,11 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError, check_integer
+from vanishlab.files import write_whole
 from vanishlab.plots.axes import (
     LAYER_LABEL,
     QUANTITIES,
@@ -25,7 +27,7 @@ from vanishlab.plots.profiles import depth_profile, update_ratio
 from vanishlab.plots.rates import RateScale, gone_rates, rate_label
 from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
 from vanishlab.plots.words import describe_divergence, describe_network, describe_setting, describe_step
-from vanishlab.record import Record, write_whole
+from vanishlab.record import Record
 
 FORMATS = ("png", "svg")
 _DPI = 160
@@ -128,7 +130,7 @@ def comparison(
     settings = {describe_setting(record) for record in records.values()}
     _set_title(
         figure,
-        f"{quantity.replace('_', ' ')}, {describe_step(records.values(), step)}",
+        f"{QUANTITIES[quantity]}, {describe_step(records.values(), step)}",
         settings.pop() if len(settings) == 1 else "",
     )
     _draw_key(figure, drawn, scale, list(records.values()), kinds)
@@ -161,8 +163,7 @@ def save_both(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]
 
 
 def _figure(rows: int, columns: int, width: float, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr]
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
     return figure, list(axes.flat)
 

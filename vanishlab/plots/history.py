@@ -14,7 +14,7 @@ from vanishlab.plots.axes import (
     LAYER_LABEL,
     NEUTRAL,
     QUANTITIES,
-    check_has_steps,
+    check_not_empty,
     check_quantity,
     layer_ticks,
     set_decades,
@@ -24,7 +24,7 @@ from vanishlab.plots.profiles import BACKWARD
 from vanishlab.record import Record
 
 # None of these is a colour of viridis, which has no greys.
-_FLAT = {"zero": "0.6", "infinite": "#D55E00", "not reached": "white"}
+_FLAT = {"zero": "0.6", "infinite": "#D55E00", "diverged": "white", "not measured": "0.8"}
 _HATCH: dict[str, Any] = {"facecolor": "0.93", "edgecolor": "0.55", "hatch": "//////", "linewidth": 0.0}
 
 
@@ -33,7 +33,7 @@ class HistoryArtists(NamedTuple):
 
     mesh: QuadMesh
     off_scale: QuadMesh
-    """Cells without a colour on the scale: 0 for zero, 1 for infinite, 2 for not reached; underflow shows through."""
+    """Cells without a colour on the scale: 0 zero, 1 infinite, 2 diverged, 3 not measured; underflow shows through."""
     colorbar: Colorbar | None
     handles: list[Patch]
 
@@ -43,21 +43,24 @@ def history(
 ) -> HistoryArtists:
     """Draw `quantity` of one run as a heatmap, layer × step, in logarithmic colours.
 
-    Cells that are zero are grey, those that underflowed to zero hatched, infinite ones vermilion; those that were not
-    measured or not reached are white. Recorded steps may lie unevenly: each cell reaches halfway to its neighbours.
+    Cells that are zero are grey, those that underflowed to zero hatched, infinite ones vermilion, those after the run
+    diverged white; light grey is where nothing was measured. Recorded steps may lie unevenly: each cell reaches halfway
+    to its neighbours.
 
     `legend` says whether to draw one for those, above the axes. Raises `InputError` for an unknown quantity, a run that
     is not there, and a record without steps.
     """
     check_quantity(quantity)
-    check_has_steps(record)
+    check_not_empty(record)
     record = record.select(run=check_integer("run", run, 0, record.runs - 1))
     values = record.layer_quantity(quantity)[0].T  # (layer, step)
     underflow = (record.gradient_state[0].T == "underflow") & (values == 0) & (quantity in BACKWARD)
+    gone = record.diverged[0] & (record.step >= record.diverged_step[0])  # (step,)
     kinds = {
         "zero": (values == 0) & ~underflow,
         "infinite": np.isinf(values),
-        "not reached": np.isnan(values),
+        "diverged": np.isnan(values) & gone,
+        "not measured": np.isnan(values) & ~gone,
     }
     handles: list[Patch] = []
     if underflow.any():
@@ -68,10 +71,8 @@ def history(
     for number, (kind, where) in enumerate(kinds.items()):
         flat[where] = number
         if where.any():
-            label = "diverged" if kind == "not reached" and record.diverged[0] else kind
-            label = "not measured" if label == "not reached" else label
-            handles.append(Patch(facecolor=_FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=label))
-    off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(_FLAT.values())), vmin=-0.5, vmax=2.5,
+            handles.append(Patch(facecolor=_FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=kind))
+    off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(_FLAT.values())), vmin=-0.5, vmax=3.5,
                               rasterized=True)  # fmt: skip
     colored = np.ma.masked_where(~np.isfinite(values) | (values == 0), values)
     mesh = ax.pcolormesh(*edges, colored, cmap="viridis", norm=_norm(colored), rasterized=True)

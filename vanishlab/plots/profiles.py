@@ -11,6 +11,7 @@ from vanishlab.errors import check_integer
 from vanishlab.plots.axes import (
     NEUTRAL,
     QUANTITIES,
+    check_not_empty,
     check_quantity,
     draw_mark,
     draw_off_scale,
@@ -19,7 +20,7 @@ from vanishlab.plots.axes import (
     say_why_empty,
     set_layer_axis,
 )
-from vanishlab.plots.rates import RateScale, draw_curves, draw_key, runs_of
+from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, runs_of
 from vanishlab.record import Record
 
 RULE_OF_THUMB = 1e-3
@@ -59,6 +60,7 @@ def depth_profile(
     Raises `InputError` for an unknown quantity, a step that is no whole number, and a record without steps.
     """
     check_quantity(quantity)
+    check_not_empty(record)
     record = record.select(step=int(record.step[record.at_step(check_integer("step", step, -1))]))
     scale = scale or RateScale.of([record])
     values = record.layer_quantity(quantity)[:, 0]  # (run, layer)
@@ -113,10 +115,11 @@ def _kinds(record: Record, quantity: str, runs: np.ndarray) -> dict[str, np.ndar
     values = record.layer_quantity(quantity)[runs, 0]  # (seed, layer)
     underflow = record.gradient_state[runs, 0] == "underflow"
     lost = (values == 0) & underflow & (quantity in BACKWARD)
-    return {
-        "zero": ((values == 0) & ~lost).any(axis=0),
-        "underflow": lost.any(axis=0),
-        "infinite": np.isinf(values).any(axis=0),
-        "subnormal": (underflow & (values > 0) & (quantity == "gradient_norm")).any(axis=0),
-        "gap": (np.isnan(values) & ~record.diverged[runs, None]).any(axis=0),
+    kinds = {
+        "zero": (values == 0) & ~lost,
+        "underflow": lost,
+        "infinite": np.isinf(values),
+        "subnormal": underflow & (values > 0) & (quantity == "gradient_norm"),
+        "gap": np.isnan(values) & ~gone_by(record, record.step[0])[runs, None],
     }
+    return {kind: np.asarray(which).any(axis=0) for kind, which in kinds.items()}

@@ -4,7 +4,6 @@ Learning rates are ordered, so their colours are too: viridis without its palest
 colour blindness and in grey. Up to six rates have a marker each and a legend; more have a logarithmic colour bar.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullFormatter
 
-from vanishlab.plots.axes import draw_mark, mark_handles
+from vanishlab.errors import InputError
+from vanishlab.plots.axes import draw_mark, mark_handles, on_axis, set_rate_ticks
 from vanishlab.plots.words import describe_divergence
-from vanishlab.record import Record, SeedSummary
+from vanishlab.record import Record
 
 MANY = 6  # more learning rates than these have a colour bar in place of a legend
 
@@ -50,7 +49,11 @@ class RateScale:
 
     def place(self, rate: float) -> int:
         """Return the place of `rate` in the rising order."""
-        return int(np.flatnonzero(np.isclose(self.rates, rate, rtol=1e-9, atol=0.0, equal_nan=True))[0])
+        places = np.flatnonzero(_equal(np.array(self.rates), rate))
+        if len(places) == 0:
+            known = ", ".join(map(rate_label, self.rates))
+            raise InputError(f"learning rate must be one of the scale's {known}, got {rate:g}")
+        return int(places[0])
 
     def color(self, rate: float) -> Any:
         """Return the colour of `rate`, RGBA."""
@@ -58,7 +61,7 @@ class RateScale:
             return tuple(_COLORS[70])
         if self.many:
             low, high = math.log(self.rates[0]), math.log(self.rates[-1])
-            share = (math.log(rate) - low) / (high - low)
+            share = (math.log(self.rates[self.place(rate)]) - low) / (high - low)
         else:
             share = self.place(rate) / (len(self.rates) - 1)
         return tuple(_COLORS[round(share * 255)])
@@ -73,15 +76,12 @@ class RateScale:
         alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
         place, last = self.place(rate), len(self.rates) - 1
         if self.many:
-            return {
-                "color": self.color(rate),
-                "linewidth": 1.4,
-                "marker": "o",
-                "markersize": 3.0,
-                "markevery": list(alone),
-            }
+            style = {"color": self.color(rate), "linewidth": 1.4, "marker": "o", "markersize": 3.0}
+            return style | {"markevery": list(alone)}
         stride = max(1, round(len(values) / 10))
-        regular = np.arange(place * stride // (last + 1), len(values), stride)
+        if len(values) >= 3 * len(self.rates):
+            stride = max(stride, len(self.rates))
+        regular = np.arange(place * stride // len(self.rates), len(values), stride)
         return {
             "color": self.color(rate),
             "linewidth": 1.5 + 0.5 * (last - place),
@@ -107,24 +107,12 @@ class RateScale:
         norm = LogNorm(self.rates[0], self.rates[-1])
         bar = figure.colorbar(ScalarMappable(norm, ListedColormap(_COLORS)), ax=list(axes), label="learning rate",
                               fraction=0.05, pad=0.02, aspect=30)  # fmt: skip
-        ticks = self._labelled()
-        bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
-        bar.ax.yaxis.set_major_formatter(lambda value, _: rate_label(value))
-        bar.ax.yaxis.set_minor_locator(FixedLocator(self.rates))
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        set_rate_ticks(bar.ax.yaxis, self.rates, _TICKS)
         gone = list(diverged)
         if gone:
             draw_mark(bar.ax, "diverged", [0.5] * len(gone), gone, "0.1",
                       transform=bar.ax.get_yaxis_transform(), markersize=7.0)  # fmt: skip
         return bar
-
-    def _labelled(self) -> list[float]:
-        gap = math.log(self.rates[-1] / self.rates[0]) / _TICKS
-        ticks = [self.rates[0]]
-        for rate in self.rates[1:-1]:
-            if math.log(rate / ticks[-1]) >= gap and math.log(self.rates[-1] / rate) >= gap:
-                ticks.append(rate)
-        return [*ticks, self.rates[-1]]
 
 
 def draw_curves(
@@ -141,16 +129,17 @@ def draw_curves(
 
     What has no place on the axis is a gap in the line: NaN, infinities and, on a logarithmic one, zeros.
     """
-    summary = over_seeds(record, values)  # (rate, x)
+    summary = record.over_seeds(values)  # (rate, x)
     lines, bands = [], []
     for rate, median, low, high in zip(*summary, strict=True):
-        on_axis = np.isfinite(median) & ((median > 0) | (not logarithmic))
-        style = scale.line_style(rate, median := np.where(on_axis, median, np.nan))
-        lines.extend(ax.plot(x, median, label=f"_{rate_label(rate)}", zorder=3, **style))
+        median = on_axis(median, logarithmic)
+        style = scale.line_style(rate, median)
+        lines.extend(ax.plot(x, median, label=rate_label(rate), zorder=3, **style))
         if runs_of(record, rate).sum() > 1 and rate not in without_band:
-            low, high = (np.where(np.isfinite(edge), edge, np.nan) for edge in (low, high))
             faint = max(0.08, 0.25 / len(scale.rates) ** 0.5)  # as many bands as there are rates may lie on another
-            bands.append(ax.fill_between(x, low, high, color=style["color"], alpha=faint, linewidth=0))
+            bands.append(
+                ax.fill_between(x, on_axis(low), on_axis(high), color=style["color"], alpha=faint, linewidth=0)
+            )
     return lines, bands
 
 
@@ -165,17 +154,18 @@ def gone_rates(record: Record) -> list[float]:
     return [rate for rate in rates if bool(record.diverged[runs_of(record, rate)].all())]
 
 
+def gone_by(record: Record, step: int) -> np.ndarray:
+    """Return which runs had diverged by `step`, bool (run,)."""
+    return record.diverged & (record.diverged_step <= step)
+
+
 def runs_of(record: Record, rate: float) -> np.ndarray:
     """Return which runs have this learning rate, bool (run,)."""
-    return np.isclose(record.learning_rate, rate, rtol=1e-9, atol=0.0, equal_nan=True)
+    return _equal(record.learning_rate, rate)
 
 
-def over_seeds(record: Record, values: np.ndarray) -> SeedSummary:
-    """Return `record.over_seeds(values)`, for a record whose learning rate is unknown too."""
-    if not np.isnan(record.learning_rate).any():
-        return record.over_seeds(values)
-    known = dataclasses.replace(record, learning_rate=np.zeros(record.runs))  # a recorder sees all rates or none
-    return known.over_seeds(values)._replace(learning_rate=np.array([np.nan]))
+def _equal(rates: np.ndarray, rate: float) -> np.ndarray:
+    return np.isnan(rates) if math.isnan(rate) else rates == rate
 
 
 def draw_key(

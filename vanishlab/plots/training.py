@@ -10,18 +10,19 @@ from matplotlib.lines import Line2D
 from vanishlab.errors import InputError, check_integer
 from vanishlab.plots.axes import (
     NEUTRAL,
-    check_has_steps,
+    check_not_empty,
     draw_mark,
     draw_off_scale,
     draw_outside,
     dress,
     fit_log_axis,
     mark_handles,
+    on_axis,
     say_why_empty,
     set_rate_axis,
     set_step_axis,
 )
-from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_rates, over_seeds, runs_of
+from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, gone_rates, runs_of
 from vanishlab.record import Record
 
 _LOG_ABOVE = 20.0  # losses further apart than this factor stand on a log axis
@@ -58,7 +59,7 @@ def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key
     `scale` and `key` are those of `depth_profile`.
     Raises `InputError` for a record without steps.
     """
-    check_has_steps(record)
+    check_not_empty(record)
     scale = scale or RateScale.of([record])
     stayed = record.loss[~record.diverged] if not record.diverged.all() else record.loss
     stayed = stayed[np.isfinite(stayed)]
@@ -93,7 +94,7 @@ def accuracy_curves(
     scale = scale or RateScale.of([record])
     tested = len(record.test_step) > 0
     if not tested:
-        check_has_steps(record)
+        check_not_empty(record)
     step, accuracy = (record.test_step, record.test_accuracy) if tested else (record.step, record.accuracy)
     # What a run that has diverged still shows on the test examples is no longer training.
     gone = record.diverged[:, None] & (step >= record.diverged_step[:, None])  # (run, step)
@@ -118,39 +119,44 @@ def learning_rate_panel(
     rates with a run that had diverged by then have an X above the axes. `key` says whether to draw the legend.
     Raises `InputError` for a record without steps and for learning rates that are unknown or 0.
     """
-    check_has_steps(record)
+    check_not_empty(record)
     at = record.at_step(check_integer("step", step, -1))
     if not (record.learning_rate > 0).all():
         raise InputError(f"learning rates must be known and greater than 0, got {record.learning_rate.min():g}")
     rates = np.array(RateScale.of([record]).rates)
     marks: dict[str, list[Line2D]] = {}
-    loss = _draw_against_rate(ax_loss, record, record.loss[:, at], label="loss", color="0.15", marker="o")
-    if _far_apart(record.loss[:, at]):
+    logarithmic = _far_apart(record.loss[:, at])
+    style = {"label": "loss", "color": "0.15", "marker": "o"}
+    loss = _draw_against_rate(ax_loss, record, record.loss[:, at], logarithmic, **style)
+    if logarithmic:
         zero = {"zero": _any_run(record, record.loss[:, at] == 0)}
         marks.update(draw_off_scale(ax_loss, [(zero, "0.15")], rates))
         fit_log_axis([ax_loss])
     ax_loss.set_ylabel("training loss")
+    gone = gone_by(record, record.step[at])  # (run,)
     state = record.select(step=int(record.step[at])).gradient_state  # (run, 1, layer)
     ratios: dict[str, Line2D] = {}
     off_scale = []
     for quantity, style in _RATIOS.items():
         ratio = record.first_last_ratio(quantity)[:, at]
-        ratios[quantity] = _draw_against_rate(ax_ratio, record, ratio, **style)
+        ratios[quantity] = _draw_against_rate(ax_ratio, record, ratio, True, **style)
         lost = (ratio == 0) & (state[:, 0, 0] == "underflow")
         kinds = {
             "zero": _any_run(record, (ratio == 0) & ~lost),
             "underflow": _any_run(record, lost),
             "infinite": _any_run(record, np.isinf(ratio)),
         }
+        if (np.isnan(ratio) & ~gone).any():  # 0 / 0
+            marks["gap"] = []
         off_scale.append((kinds, style["color"]))
     for kind, lines in draw_off_scale(ax_ratio, off_scale, rates).items():
         marks.setdefault(kind, []).extend(lines)
     fit_log_axis([ax_ratio])
     ax_ratio.set_ylabel("first layer / last layer")
-    gone = rates[_any_run(record, record.diverged & (record.diverged_step <= record.step[at]))]
     for ax in (ax_loss, ax_ratio):
-        if len(gone):
-            marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", gone, 5.0, "0.15"))
+        if gone.any():
+            where = rates[_any_run(record, gone)]
+            marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", where, 5.0, "0.15"))
         set_rate_axis(ax, rates)
         dress(ax)
     if key:
@@ -185,12 +191,12 @@ def _draw_divergence(
         artists.marks.setdefault("diverged", []).append(mark)
 
 
-def _draw_against_rate(ax: Axes, record: Record, values: np.ndarray, **style: Any) -> Line2D:
-    summary = over_seeds(record, values)  # (rate,)
-    median = np.where(np.isfinite(summary.median), summary.median, np.nan)
+def _draw_against_rate(ax: Axes, record: Record, values: np.ndarray, logarithmic: bool, **style: Any) -> Line2D:
+    summary = record.over_seeds(values)  # (rate,)
+    median = on_axis(summary.median, logarithmic)
     (line,) = ax.plot(summary.learning_rate, median, linewidth=1.6, markersize=5.5, zorder=3, **style)
     if record.runs > len(summary.learning_rate):
-        low, high = (np.where(np.isfinite(edge), edge, np.nan) for edge in (summary.low, summary.high))
+        low, high = on_axis(summary.low), on_axis(summary.high)
         ax.fill_between(summary.learning_rate, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     return line
 

@@ -36,10 +36,10 @@ def describe_setting(record: Record) -> str:
 
 
 def describe_step(records: Iterable[Record], step: int) -> str:
-    """Return when it was: "after 200 steps"; "at the end" where the records differ."""
+    """Return when it was: "after 200 steps"."""
     steps = {int(record.step[record.at_step(step)]) for record in records}
     if len(steps) > 1:
-        return "at the end of training"
+        return "at the end of training" if step < 0 else f"at step {step}"
     made = steps.pop()
     return "before training" if made == 0 else f"after {made} step{'s' if made != 1 else ''}"
 
@@ -50,8 +50,7 @@ def describe_divergence(record: Record) -> dict[float, str]:
     for rate in np.unique(record.learning_rate[record.diverged]):
         steps = record.diverged_step[record.learning_rate == rate]
         gone = steps[steps >= 0]
-        all_gone = f"diverged at step {gone.min()}" if len(gone) == 1 else "diverged"
-        labels[float(rate)] = (
-            f"{rate:g} ({all_gone if len(gone) == len(steps) else f'{len(gone)} of {len(steps)} diverged'})"
-        )
+        what = f"{len(gone)} of {len(steps)} diverged" if len(gone) < len(steps) else "all diverged"
+        what = f"diverged at step {gone[0]}" if len(steps) == 1 else what
+        labels[float(rate)] = f"{rate:g} ({what})"
     return labels

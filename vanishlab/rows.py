@@ -1,0 +1,98 @@
+"""`Rows`: what the layers have shown at the end of each recorded step, and the `Record` made of it."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vanishlab import __version__
+from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.measurement import Layer
+from vanishlab.norms import slice_norms
+from vanishlab.record import LAYER_QUANTITIES, Record
+
+
+class Rows:
+    """The recorded steps of a stack of runs, a row each: loss, accuracy, every quantity of every layer."""
+
+    def __init__(self, layers: list[Layer], runs: int, unmeasured: dict[str, str]) -> None:
+        """Start without a row; `unmeasured` names modules that cannot be measured, with the reason."""
+        self._layers = layers
+        self._runs = runs
+        self._unmeasured = dict(unmeasured)
+        self._steps: list[int] = []
+        self._rows: list[np.ndarray] = []  # each (2 + quantities * layers, run)
+
+    def or_nan(self, value: Tensor | None) -> Tensor:
+        """Return `value`, or NaN for each run where there is none."""
+        if value is not None:
+            return value
+        return torch.full((self._runs,), math.nan, dtype=torch.float64, device=self._layers[0].weight.device)
+
+    def add(self, step: int, loss: Tensor | None, accuracy: Tensor | None, update_norms: list[Tensor] | None) -> None:
+        """Take in what the layers hold at the end of `step`; all of it goes to the host in one transfer."""
+        values: dict[str, list[Tensor | None]] = {name: [] for name in LAYER_QUANTITIES}
+        for index, layer in enumerate(self._layers):
+            if layer.weight_norm is None:
+                layer.weight_norm = slice_norms(layer.weight, self._runs)
+            update = None if update_norms is None else update_norms[index] / layer.weight_norm
+            for name, value in (layer.measured() | {"update_ratio": update}).items():
+                values[name].append(value)
+            if layer.gradient_norm is None:
+                frozen = not layer.weight.requires_grad
+                self._unmeasured[layer.name] = "the weight is frozen" if frozen else "no gradient reached the weight"
+            elif not layer.calls:
+                self._unmeasured[layer.name] = "no delta: the module was not called, or its output is not a tensor"
+        columns = [self.or_nan(loss), self.or_nan(accuracy)]
+        columns += [self.or_nan(value) for name in LAYER_QUANTITIES for value in values[name]]
+        device = columns[-1].device
+        self._steps.append(step)
+        self._rows.append(torch.stack([column.to(device, torch.float64) for column in columns]).cpu().numpy())
+
+    def to_record(
+        self,
+        *,
+        learning_rate: np.ndarray,
+        seed: np.ndarray,
+        diverged_step: np.ndarray,
+        test_step: list[int] | None = None,
+        test_accuracy: list[np.ndarray] | None = None,
+        network: NetworkConfig | None = None,
+        training: TrainingConfig | None = None,
+        data_name: str = "",
+    ) -> Record:
+        """Return the record, with labels (run,) that the layers cannot know; a run is NaN from `diverged_step` on."""
+        layers, quantities = len(self._layers), len(LAYER_QUANTITIES)
+        rows = np.array(self._rows).reshape(len(self._rows), 2 + quantities * layers, self._runs)
+        step = np.array(self._steps, dtype=np.int64)
+        gone = (diverged_step[:, None] >= 0) & (step >= diverged_step[:, None])  # (run, step)
+        by_quantity = rows[:, 2:].reshape(len(step), quantities, layers, self._runs).transpose(1, 3, 0, 2)
+        weight = self._layers[0].weight
+        return Record(
+            learning_rate=learning_rate,
+            seed=seed,
+            diverged_step=diverged_step.copy(),
+            step=step,
+            layer=np.arange(1, layers + 1),
+            loss=np.where(gone, np.nan, rows[:, 0].T),
+            accuracy=np.where(gone, np.nan, rows[:, 1].T),
+            test_step=np.array(test_step or [], dtype=np.int64),
+            test_accuracy=np.array(test_accuracy or [], dtype=np.float64).reshape(-1, self._runs).T,
+            **{
+                name: np.where(gone[:, :, None], np.nan, values)  # (run, step, layer)
+                for name, values in zip(LAYER_QUANTITIES, by_quantity, strict=True)
+            },
+            layer_names=tuple(layer.name for layer in self._layers),
+            network=network,
+            training=training,
+            unmeasured=dict(self._unmeasured),
+            environment={
+                "vanishlab": __version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "device": str(weight.device),
+                "dtype": str(weight.dtype).removeprefix("torch."),
+                "data": data_name,
+            },
+        )
