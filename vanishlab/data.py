@@ -13,11 +13,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vanishlab.errors import InputError, check_choice, check_integer
+from vanishlab.errors import InputError, check_array, check_choice, check_integer
 
 ENVIRONMENT_VARIABLE = "VANISHLAB_DATA"
 _TEST_SHARE = 0.2
 _DRAWN_EXAMPLES = 1000
+_LARGEST_CLASS = 1_000_000
+_LARGEST_SEED = 2**32 - 1  # scikit-learn's
 _OPENML = {  # name: (OpenML's name, version, number of training examples: the sets' usual split is by position)
     "mnist": ("mnist_784", 1, 60_000),
     "fashion_mnist": ("Fashion-MNIST", 1, 60_000),
@@ -93,11 +95,12 @@ def load_data(name: str = "digits", *, max_examples: int | None = None, seed: in
     >>> digits.x.shape, digits.x_test.shape, digits.num_classes
     ((1437, 64), (360, 64), 10)
     """
-    check_integer("seed", seed, 0)
+    check_integer("seed", seed, 0, _LARGEST_SEED)
+    if max_examples is not None:
+        check_integer("max_examples", max_examples, 1)
     dataset = _find(str(name), seed)
     if max_examples is None or max_examples >= len(dataset.y):
         return dataset
-    check_integer("max_examples", max_examples, 1)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset.y))[:max_examples])
     return Dataset(
         dataset.x[chosen], dataset.y[chosen], dataset.x_test, dataset.y_test, dataset.name, dataset.num_classes
@@ -158,13 +161,13 @@ def _fetch(name: str) -> Dataset:
     openml_name, version, train = _OPENML[name]
     try:
         x, y = fetch_openml(openml_name, version=version, return_X_y=True, as_frame=False, parser="liac-arff")
+        x, y = np.asarray(x, dtype=np.float64) / 255.0, np.asarray(y, dtype=np.int64)
     except Exception as error:  # the network fails in many ways, and each of them means the same here
         raise InputError(
             f"data {name!r} is not on this machine and could not be fetched from OpenML "
             f"({type(error).__name__}: {' '.join(str(error).split())[:120]}); connect once to let it be cached, or put "
             f"{name}.npz with {', '.join(_FILE_KEYS)} into a folder and name that folder in {ENVIRONMENT_VARIABLE}"
         ) from error
-    x, y = np.asarray(x, dtype=np.float64) / 255.0, np.asarray(y, dtype=np.int64)
     return Dataset(x[:train], y[:train], x[train:], y[train:], name)
 
 
@@ -187,7 +190,7 @@ def _read_file(path: Path, name: str) -> Dataset:
 
 
 def _checked_pair(x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    inputs, labels = _numeric(x_name, x).astype(np.float64), _numeric(y_name, y)
+    inputs, labels = check_array(x_name, x).astype(np.float64), check_array(y_name, y)
     if inputs.ndim < 2:
         raise InputError(f"{x_name} must have axes (n, features), got shape {inputs.shape}")
     if labels.ndim != 1 or len(labels) != len(inputs):
@@ -204,11 +207,6 @@ def _checked_pair(x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> tuple
         raise InputError(f"{y_name} must be class numbers, got {wrong}")
     if labels.min() < 0:
         raise InputError(f"{y_name} must be class numbers from 0, got {labels.min()}")
+    if labels.max() > _LARGEST_CLASS:
+        raise InputError(f"{y_name} must be class numbers up to {_LARGEST_CLASS}, got {labels.max()}")
     return inputs, labels.astype(np.int64)
-
-
-def _numeric(name: str, values: Any) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "buif":
-        raise InputError(f"{name} must hold numbers, got dtype {array.dtype}")
-    return array

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vanishlab.errors import InputError, check_integer, check_number
+from vanishlab.errors import InputError, check_array, check_integer, check_number
 
 Array = TypeVar("Array", bound=Any)  # np.ndarray or torch.Tensor
 
@@ -90,28 +90,35 @@ def gradient_descent(
     iterations = check_integer("num_iterations", num_iterations, 0)
     if tolerance is not None:
         tolerance = check_number("tolerance", tolerance, at_least=0.0)
-    point = np.array(x, dtype=np.float64)
+    point = check_array("x", x).astype(np.float64)
     if not np.isfinite(point).all():
         raise InputError("x must be finite, got NaN or infinity")
     path = [point]
     for iteration in range(iterations):
         # The objective gets a copy: one that works in place must not reach into the path.
-        gradient = np.asarray(compute_gradient(point.copy()), dtype=np.float64)
+        gradient = check_array("compute_gradient's answer", compute_gradient(point.copy())).astype(np.float64)
         if gradient.shape != point.shape:
             raise InputError(f"compute_gradient must return shape {point.shape}, got {gradient.shape}")
         if not np.isfinite(gradient).all():
-            raise InputError(
-                f"gradient must be finite, got NaN or infinity at iteration {iteration}; "
-                f"a smaller learning_rate than {rate:g} may help"
-            )
+            raise InputError(_not_finite("gradient", iteration, rate))
         if callback is not None:
             callback(iteration, point.copy(), gradient.copy())
         if tolerance is not None and np.abs(gradient).max(initial=0.0) <= tolerance:
             break
-        point = descend(point, gradient, rate)
+        with np.errstate(over="ignore"):  # told below, in the lab's own words
+            point = np.asarray(descend(point, gradient, rate))  # numpy makes a scalar of an array without axes
+        if not np.isfinite(point).all():
+            raise InputError(_not_finite("x", iteration, rate))
         if return_trajectory:
             path.append(point)
     return Trajectory(point, np.stack(path)) if return_trajectory else point
+
+
+def _not_finite(what: str, iteration: int, rate: float) -> str:
+    return (
+        f"{what} must be finite, got NaN or infinity at iteration {iteration}; "
+        f"a smaller learning_rate than {rate:g} may help"
+    )
 
 
 def linear_regression_gradient(features: ArrayLike, targets: ArrayLike) -> Callable[[np.ndarray], np.ndarray]:
@@ -123,7 +130,7 @@ def linear_regression_gradient(features: ArrayLike, targets: ArrayLike) -> Calla
 
     Raises `InputError` for shapes that do not match and for values that are not finite.
     """
-    x, y = np.array(features, dtype=np.float64), np.array(targets, dtype=np.float64)
+    x, y = check_array("features", features).astype(np.float64), check_array("targets", targets).astype(np.float64)
     if x.ndim != 2:
         raise InputError(f"features must have axes (n, d), got shape {x.shape}")
     if y.shape != x.shape[:1]:

@@ -14,6 +14,7 @@ from vanishlab.activations import ACTIVATIONS, Activation
 
 # Two AVX-512 registers of float32; every narrower register, and every float64 one, divides it.
 _ENTRIES_PER_STRIDE = 32
+_ENTRIES_PER_THREAD = 32_768  # torch's grain: it takes one thread more for each so many entries
 
 
 class Erf(nn.Module):
@@ -66,8 +67,17 @@ class Phi(nn.Module):
         """Return phi(u), of u's shape."""
         if u.device.type != "cpu":
             return self._module(u)
-        padding = -u.numel() % (_ENTRIES_PER_STRIDE * torch.get_num_threads())
-        if padding == 0 and u.is_contiguous():
+        entries = _whole_strides(u.numel())
+        if entries == u.numel() and u.is_contiguous():
             return self._module(u)
-        padded = functional.pad(u.reshape(-1), (0, padding))
+        padded = functional.pad(u.reshape(-1), (0, entries - u.numel()))
         return self._module(padded)[: u.numel()].view(u.shape)
+
+
+def _whole_strides(entries: int) -> int:
+    """Return the least length from `entries` on that the threads torch gives it share in whole strides."""
+    threads = 0
+    while threads != (needed := min(torch.get_num_threads(), max(1, -(-entries // _ENTRIES_PER_THREAD)))):
+        threads = needed
+        entries += -entries % (_ENTRIES_PER_STRIDE * threads)
+    return entries

@@ -6,6 +6,8 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 
 class InputError(ValueError):
     """A user's mistake, told in one line; the command line prints it without a traceback and exits with code 2."""
@@ -46,7 +48,10 @@ def check_number(field: str, value: Any, *, above: float = -math.inf, at_least: 
     """Return `value` as a float if it is finite and within its bounds, else raise."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"{field} must be a number, got {value!r}")
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise InputError(f"{field} must be finite, got a number beyond float64") from None
     if not math.isfinite(value):
         raise InputError(f"{field} must be finite, got {value}")
     if value <= above:
@@ -54,3 +59,15 @@ def check_number(field: str, value: Any, *, above: float = -math.inf, at_least: 
     if value < at_least:
         raise InputError(f"{field} must be at least {at_least:g}, got {value:g}")
     return value
+
+
+def check_array(field: str, values: Any) -> np.ndarray:
+    """Return `values` as a new array of numbers (bool, integer or floating point), else raise."""
+    try:
+        # A tensor is asked for its numpy() itself: numpy's own way there warns.
+        array = np.array(values.numpy(force=True) if hasattr(values, "numpy") else values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{field} must be an array of numbers ({str(error).splitlines()[0]})") from None
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{field} must hold numbers, got dtype {array.dtype}")
+    return array

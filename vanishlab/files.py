@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from vanishlab.errors import InputError
+
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
     """Call `write(file)` on a temporary file beside `path`, put it in place in one move, and return `path`.
 
-    Whatever stops it, a crash included, `path` is the old file or the new one.
+    Whatever stops it, a crash included, `path` is the old file or the new one. Raises `InputError` without a folder.
     """
+    if not path.parent.is_dir():
+        raise InputError(f"folder of a file to be written must exist, got {str(path.parent)!r}")
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

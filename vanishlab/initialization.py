@@ -6,6 +6,7 @@ dtype, so they do not depend on the device.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import torch
@@ -42,7 +43,8 @@ def _fill(weight: Tensor, bias: Tensor, config: NetworkConfig, generator: Genera
     match config.initialization:
         case "torch_default":  # U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for both, drawn the way nn.Linear draws it
             init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
-            init.uniform_(bias, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+            bound = 1 / math.sqrt(fan_in)  # not fan_in**-0.5: it may differ in the last bit
+            init.uniform_(bias, -bound, bound, generator=generator)
         case "xavier_uniform":
             init.xavier_uniform_(weight, generator=generator)
         case "xavier_normal":

@@ -69,10 +69,15 @@ class Layer:
         self.weight_before: Tensor | None = None
 
     def note_weight_gradient(self, weight: Tensor) -> None:
-        """Take in the weight's accumulated gradient."""
+        """Take in the weight's accumulated gradient, and the weight itself before its update."""
         gradient = _gradient(weight)
+        self.weight_norm = slice_norms(weight, self.runs)
         self.gradient_norm = slice_norms(gradient, self.runs)
         self.zero_fraction, self.subnormal_fraction = lost_fractions(gradient, self.runs)
+        left_out = 1 - gradient.numel() / weight.numel()  # the zeros that a sparse gradient does not store
+        if left_out:
+            self.zero_fraction = left_out + (1 - left_out) * self.zero_fraction
+            self.subnormal_fraction = (1 - left_out) * self.subnormal_fraction
 
     def note_bias_gradient(self, bias: Tensor) -> None:
         """Take in the bias's accumulated gradient."""

@@ -6,7 +6,9 @@ so nothing in a record file can run. The file appears whole or not at all.
 
 import dataclasses
 import json
+import numbers
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +46,7 @@ _AXES = {
     "test_accuracy": ("run", "evaluation"),
     **{name: ("run", "step", "layer") for name in LAYER_QUANTITIES},
 }
+_WHOLE_NUMBERS = ("seed", "diverged_step", "step", "layer", "test_step")
 _FORMAT = 1
 
 
@@ -115,7 +118,10 @@ class Record:
         """Check that every array has the axes it should have."""
         sizes: dict[str, int] = {"layer": len(self.layer_names)}
         for name, axes in _AXES.items():
-            shape = getattr(self, name).shape
+            shape, dtype = getattr(self, name).shape, getattr(self, name).dtype
+            expected = np.int64 if name in _WHOLE_NUMBERS else np.float64
+            if dtype != expected:
+                raise InputError(f"{name} must be {expected.__name__}, got {dtype}")
             if len(shape) != len(axes):
                 raise InputError(f"{name} must have axes ({', '.join(axes)}), got shape {shape}")
             for axis, size in zip(axes, shape, strict=True):
@@ -255,21 +261,41 @@ class Record:
             raise InputError(f"record file must exist, got {str(path)!r}")
         try:
             # Opened here: numpy leaves a file that is no zip open.
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                metadata = json.loads(str(file["metadata"]))
-                if metadata["format"] != _FORMAT:
-                    raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")
-                arrays = {name: file[name] for name in _AXES}
+            with path.open("rb") as opened:
+                # numpy compares a checksum only where it happens to read an entry to its end.
+                if (damaged := zipfile.ZipFile(opened).testzip()) is not None:
+                    raise InputError(f"{damaged} is damaged")
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as file:
+                    metadata = json.loads(str(file["metadata"]))
+                    if metadata["format"] != _FORMAT:
+                        raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")
+                    arrays = {name: file[name] for name in _AXES}
             return Record(
                 **arrays,
-                layer_names=tuple(metadata["layer_names"]),
+                layer_names=_words(metadata["layer_names"]),
                 network=metadata["network"] and config_from_dict(NetworkConfig, metadata["network"]),
                 training=metadata["training"] and config_from_dict(TrainingConfig, metadata["training"]),
-                unmeasured=metadata["unmeasured"],
-                environment=metadata["environment"],
+                unmeasured=_labelled_words(metadata["unmeasured"]),
+                environment=_labelled_words(metadata["environment"]),
             )
         except Exception as error:  # a damaged zip shows as any of a handful of exception classes
-            raise InputError(f"record file must be a whole vanishlab record, got {str(path)!r} ({error})") from error
+            reason = str(error).strip().splitlines()[:1]
+            raise InputError(
+                f"record file must be a whole vanishlab record, got {str(path)!r} ({''.join(reason)})"
+            ) from error
+
+
+def _words(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"its metadata must hold a list of words, got {values!r}")
+    return tuple(values)
+
+
+def _labelled_words(values: Any) -> dict[str, str]:
+    if not isinstance(values, dict):
+        raise InputError(f"its metadata must hold labelled words, got {values!r}")
+    return dict(zip(_words(list(values)), _words(list(values.values())), strict=True))
 
 
 def _ignoring_nan(statistic: Any, group: np.ndarray) -> np.ndarray:
@@ -288,10 +314,11 @@ def _places(name: str, have: np.ndarray, wanted: Any) -> np.ndarray:
     values = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
     places = []
     for value in values:
-        try:
-            found = np.flatnonzero(np.isclose(have, value, rtol=1e-9, atol=0.0))
-        except TypeError as error:
-            raise InputError(f"{name} must be a number, got {value!r}") from error
+        if not isinstance(value, numbers.Real):
+            raise InputError(f"{name} must be a number, got {value!r}")
+        # Floats a rounding apart are the same learning rate; whole numbers are compared exactly.
+        same = have == value if have.dtype.kind == "i" else np.isclose(have, float(value), rtol=1e-9, atol=0.0)
+        found = np.flatnonzero(same)
         if len(found) == 0:
             known = ", ".join(f"{entry:g}" for entry in np.unique(have)[:20])
             raise InputError(f"{name} must be one of {known}, got {value!r}")

@@ -68,7 +68,7 @@ class GradientRecorder:
         if isinstance(record_every, str):
             check_choice("record_every (or a number of steps)", record_every, ("log", "never"))
         else:
-            check_integer("record_every", record_every, 1)
+            record_every = check_integer("record_every", record_every, 1)
         self._model = model
         self._stacked = isinstance(model, MLP)
         self._runs = model.runs if isinstance(model, MLP) else 1
@@ -238,7 +238,6 @@ class GradientRecorder:
             norms = []
             for layer in self._layers:
                 assert layer.weight_before is not None  # the optimizer's other hook ran first
-                layer.weight_norm = slice_norms(layer.weight_before, self._runs)
                 norms.append(slice_norms(layer.weight.detach() - layer.weight_before, self._runs))
         self.end_step(norms)
 

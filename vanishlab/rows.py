@@ -1,6 +1,7 @@
 """`Rows`: what the layers have shown at the end of each recorded step, and the `Record` made of it."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ class Rows:
         self._layers = layers
         self._runs = runs
         self._unmeasured = dict(unmeasured)
-        self._steps: list[int] = []
-        self._rows: list[np.ndarray] = []  # each (2 + quantities * layers, run)
+        # Step and numbers (2 + quantities * layers, run) in one list: Ctrl-C must not come between the two.
+        self._rows: list[tuple[int, np.ndarray]] = []
 
     def or_nan(self, value: Tensor | None) -> Tensor:
         """Return `value`, or NaN for each run where there is none."""
@@ -34,7 +35,7 @@ class Rows:
         """Take in what the layers hold at the end of `step`; all of it goes to the host in one transfer."""
         values: dict[str, list[Tensor | None]] = {name: [] for name in LAYER_QUANTITIES}
         for index, layer in enumerate(self._layers):
-            if layer.weight_norm is None:
+            if layer.weight_norm is None:  # no gradient, so no update either
                 layer.weight_norm = slice_norms(layer.weight, self._runs)
             update = None if update_norms is None else update_norms[index] / layer.weight_norm
             for name, value in (layer.measured() | {"update_ratio": update}).items():
@@ -47,8 +48,8 @@ class Rows:
         columns = [self.or_nan(loss), self.or_nan(accuracy)]
         columns += [self.or_nan(value) for name in LAYER_QUANTITIES for value in values[name]]
         device = columns[-1].device
-        self._steps.append(step)
-        self._rows.append(torch.stack([column.to(device, torch.float64) for column in columns]).cpu().numpy())
+        numbers = torch.stack([column.to(device, torch.float64) for column in columns]).cpu().numpy()
+        self._rows.append((step, numbers))
 
     def to_record(
         self,
@@ -56,16 +57,18 @@ class Rows:
         learning_rate: np.ndarray,
         seed: np.ndarray,
         diverged_step: np.ndarray,
-        test_step: list[int] | None = None,
-        test_accuracy: list[np.ndarray] | None = None,
+        evaluations: Sequence[tuple[int, np.ndarray]] = (),
         network: NetworkConfig | None = None,
         training: TrainingConfig | None = None,
         data_name: str = "",
     ) -> Record:
-        """Return the record, with labels (run,) that the layers cannot know; a run is NaN from `diverged_step` on."""
+        """Return the record, with labels (run,) that the layers cannot know; a run is NaN from `diverged_step` on.
+
+        `evaluations` are pairs of a step and the test accuracies (run,) there.
+        """
         layers, quantities = len(self._layers), len(LAYER_QUANTITIES)
-        rows = np.array(self._rows).reshape(len(self._rows), 2 + quantities * layers, self._runs)
-        step = np.array(self._steps, dtype=np.int64)
+        step = np.array([step for step, _ in self._rows], dtype=np.int64)
+        rows = np.array([numbers for _, numbers in self._rows]).reshape(len(step), 2 + quantities * layers, self._runs)
         gone = (diverged_step[:, None] >= 0) & (step >= diverged_step[:, None])  # (run, step)
         by_quantity = rows[:, 2:].reshape(len(step), quantities, layers, self._runs).transpose(1, 3, 0, 2)
         weight = self._layers[0].weight
@@ -77,8 +80,8 @@ class Rows:
             layer=np.arange(1, layers + 1),
             loss=np.where(gone, np.nan, rows[:, 0].T),
             accuracy=np.where(gone, np.nan, rows[:, 1].T),
-            test_step=np.array(test_step or [], dtype=np.int64),
-            test_accuracy=np.array(test_accuracy or [], dtype=np.float64).reshape(-1, self._runs).T,
+            test_step=np.array([step for step, _ in evaluations], dtype=np.int64),
+            test_accuracy=np.array([each for _, each in evaluations], dtype=np.float64).reshape(-1, self._runs).T,
             **{
                 name: np.where(gone[:, :, None], np.nan, values)  # (run, step, layer)
                 for name, values in zip(LAYER_QUANTITIES, by_quantity, strict=True)

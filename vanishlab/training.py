@@ -63,8 +63,7 @@ def train(
     batches = _batches(training, data, seeds, device, model.readout.weight.dtype)
     update = _Update(model, training, rates)
     diverged_step = np.full(len(rates), -1, dtype=np.int64)  # (run,)
-    test_step: list[int] = []
-    test_accuracy: list[np.ndarray] = []
+    evaluations: list[tuple[int, np.ndarray]] = []
     recorder = GradientRecorder(model, record_every=training.record_every, last_step=training.steps)
 
     def record() -> Record:
@@ -72,8 +71,7 @@ def train(
             learning_rate=np.array(rates),
             seed=np.array(seeds, dtype=np.int64),
             diverged_step=diverged_step,
-            test_step=test_step,
-            test_accuracy=test_accuracy,
+            evaluations=evaluations,
             network=network,
             training=training,
             data_name=data.name,
@@ -86,8 +84,7 @@ def train(
                 if step % evaluate_every == 0 or step == training.steps:
                     accuracy = _test_accuracy(model, data)
                     if accuracy is not None:
-                        test_accuracy.append(accuracy)
-                        test_step.append(step)
+                        evaluations.append((step, accuracy))
                 x, y = next(batches)
                 update.keep()
                 logits = model(x)  # (run, batch, classes)
@@ -97,6 +94,7 @@ def train(
                     gone = ~finite.cpu().numpy() & (diverged_step < 0)
                     diverged_step[gone] = step
                     update.freeze(gone)
+                update.hold(everything=step == training.steps)
                 model.zero_grad()
                 loss.sum().backward()
                 recorder.observe_loss(loss, (logits.detach().argmax(2) == y).double().mean(1))
@@ -124,76 +122,90 @@ def run_losses(logits: Tensor, y: Tensor, loss: str) -> Tensor:
 
 
 class _Update:
-    """The runs' next update: the learning rates, what the strategy keeps between steps, and the last finite state."""
+    """The runs' next update: the learning rates, what the strategy keeps between steps, and the last finite state.
+
+    A state consists of the parameters and of batch norm's running statistics, which move in the forward pass.
+    """
 
     def __init__(self, model: MLP, training: TrainingConfig, rates: list[float]) -> None:
         self._training = training
         self._rates = torch.tensor(rates, dtype=torch.float64, device=model.readout.weight.device)  # (run,)
-        self._blocks = [list(block.parameters()) for block in [*model.blocks, model.readout]]  # the weight is first
-        self._velocities: dict[Tensor, Tensor] = {}
-        self._before: dict[Tensor, Tensor] = {}  # each parameter's values before the last update
-        self._frozen: np.ndarray | None = None  # bool (run,), once a run has diverged
+        self._blocks = [list(block.parameters()) for block in [*model.blocks, model.readout]]
+        self._weights: list[Tensor] = [layer.weight for layer in model.linear_layers]
         self._norms = [norm for norm in model.modules() if isinstance(norm, StackedNorm) and norm.kind == "batch"]
-        self._statistics: list[tuple[Tensor, Tensor]] = []
+        self._velocities: dict[Tensor, Tensor] = {}
+        self._frozen = torch.zeros(len(rates), dtype=torch.bool)  # (run,)
+        self._statistics: list[tuple[Tensor, Tensor]] = []  # before the forward pass
+        self._before: dict[Tensor, Tensor] = {}  # the state before the last update
+        self._statistics_before: list[tuple[Tensor, Tensor]] = []
 
     def keep(self) -> None:
         """Keep batch norm's statistics as they are before the forward pass."""
         self._statistics = [norm.statistics for norm in self._norms]
+        self._statistics_before = self._statistics_before or self._statistics
 
     def freeze(self, runs: np.ndarray) -> None:
         """Put `runs`, bool (run,), back to the state before the last update, for good."""
-        self._frozen = runs if self._frozen is None else self._frozen | runs
-        chosen = torch.from_numpy(np.flatnonzero(runs))
+        chosen = torch.from_numpy(runs)
+        self._frozen = self._frozen | chosen
         for parameter, before in self._before.items():
             parameter.data[chosen] = before[chosen]
-        for norm, statistics in zip(self._norms, self._statistics, strict=True):
-            norm.restore(statistics, chosen)
+        for kept, before in zip(self._statistics, self._statistics_before, strict=True):
+            for tensor, earlier in zip(kept, before, strict=True):
+                tensor[chosen] = earlier[chosen]
+
+    def hold(self, *, everything: bool) -> None:
+        """After the forward pass, take its effect on the statistics back: of frozen runs, or of all."""
+        chosen = torch.ones_like(self._frozen) if everything else self._frozen
+        if chosen.any():
+            for norm, statistics in zip(self._norms, self._statistics, strict=True):
+                norm.restore(statistics, chosen)
 
     @torch.no_grad()
     def make(self, step: int, recorder: GradientRecorder, *, apply: bool) -> list[Tensor] | None:
         """Apply the update to every parameter; return its norm in each layer's weights, (run,), if it is recorded."""
         training = self._training
         rates = self._rates * rate_factor(training.schedule, step, training.steps, training.warmup_steps)
-        factors = self._factors()
-        plain = factors is None and training.momentum == 0
-        norms = [rates * norm for norm in recorder.gradient_norms()] if recorder.recording and plain else []
-        frozen = None if self._frozen is None else torch.from_numpy(np.flatnonzero(self._frozen))
-        for index, block in enumerate(self._blocks):
-            for place, parameter in enumerate(block):
-                gradient = parameter.grad
-                if gradient is None:  # a batch so small that nothing depends on the parameter
-                    continue
-                if factors is not None:
-                    # In float64: one over a norm of 1e-40 is more than float32 can hold.
-                    gradient = (gradient.double() * _over(factors[index], gradient)).to(gradient.dtype)
-                if training.momentum > 0:
-                    gradient = accumulate(self._velocities.get(parameter), gradient, training.momentum)
-                if recorder.recording and not plain and place == 0:
-                    norms.append(rates * slice_norms(gradient, len(rates)))
-                if not apply:
-                    continue
-                if training.momentum > 0:
-                    self._velocities[parameter] = gradient
-                new = descend(parameter.data, gradient, _over(rates, gradient).to(gradient.dtype))
-                if frozen is not None:
-                    new[frozen] = parameter.data[frozen]
-                self._before[parameter] = parameter.data
-                parameter.data = new
-        return norms if recorder.recording else None
+        plain = not (training.momentum or training.clip_norm or training.normalize_gradients)
+        norms = dict(zip(self._weights, recorder.gradient_norms(), strict=True)) if recorder.recording else {}
+        for parameter, gradient in self._scaled_gradients():
+            if training.momentum > 0:
+                gradient = accumulate(self._velocities.get(parameter), gradient, training.momentum)
+            if parameter in norms and not plain:
+                norms[parameter] = slice_norms(gradient, len(rates))
+            if not apply:
+                continue
+            if training.momentum > 0:
+                self._velocities[parameter] = gradient
+            new = descend(parameter.data, gradient, _over(rates, gradient).to(gradient.dtype))
+            if self._frozen.any():
+                new[self._frozen] = parameter.data[self._frozen]
+            self._before[parameter] = parameter.data
+            parameter.data = new
+        self._statistics_before = self._statistics
+        return [rates * norm for norm in norms.values()] if recorder.recording else None
 
-    def _factors(self) -> list[Tensor] | None:
-        """Return what each block's gradients are multiplied by, (run,), None for nothing."""
+    def _scaled_gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each parameter that has a gradient, and the gradient, clipped or normalised."""
         clip = self._training.clip_norm
-        if clip is None and not self._training.normalize_gradients:
-            return None
-        norms = [self._block_norm(block) for block in self._blocks]
-        if clip is None:
-            return [torch.where(norm > 0, 1 / norm, 0.0) for norm in norms]
-        return [clip_factor(joint_norm(norms), clip)] * len(norms)
+        total = joint_norm([self._norm(block) for block in self._blocks]) if clip else None
+        for block in self._blocks:
+            norm = self._norm(block) if self._training.normalize_gradients else None
+            for parameter in block:
+                gradient = parameter.grad
+                if gradient is None:  # a frozen parameter
+                    continue
+                if clip and total is not None:
+                    gradient = (gradient.double() * _over(clip_factor(total, clip), gradient)).to(gradient.dtype)
+                elif norm is not None:
+                    # Divided in float64: one over a norm of 1e-40 is more than float32 can hold.
+                    divisor = _over(torch.where(norm > 0, norm, 1.0), gradient)
+                    gradient = (gradient.double() / divisor).to(gradient.dtype)
+                yield parameter, gradient
 
-    def _block_norm(self, block: list[Tensor]) -> Tensor:
-        gradients = [parameter.grad for parameter in block if parameter.grad is not None]
-        return joint_norm([slice_norms(gradient, len(self._rates)) for gradient in gradients])
+    def _norm(self, block: list[Tensor]) -> Tensor:
+        norms = [slice_norms(parameter.grad, len(self._rates)) for parameter in block if parameter.grad is not None]
+        return joint_norm(norms) if norms else torch.zeros_like(self._rates)
 
 
 def _batches(
@@ -259,7 +271,7 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device must be one that torch can use here, got {name!r} ({reason})") from error
     return device

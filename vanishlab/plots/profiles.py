@@ -1,6 +1,6 @@
 """A quantity against the layer, one curve per learning rate."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -115,11 +115,11 @@ def _kinds(record: Record, quantity: str, runs: np.ndarray) -> dict[str, np.ndar
     values = record.layer_quantity(quantity)[runs, 0]  # (seed, layer)
     underflow = record.gradient_state[runs, 0] == "underflow"
     lost = (values == 0) & underflow & (quantity in BACKWARD)
-    kinds = {
+    kinds: dict[str, Any] = {
         "zero": (values == 0) & ~lost,
         "underflow": lost,
         "infinite": np.isinf(values),
         "subnormal": underflow & (values > 0) & (quantity == "gradient_norm"),
         "gap": np.isnan(values) & ~gone_by(record, record.step[0])[runs, None],
     }
-    return {kind: np.asarray(which).any(axis=0) for kind, which in kinds.items()}
+    return {kind: np.atleast_1d(which.any(axis=0)) for kind, which in kinds.items()}

@@ -1,0 +1,35 @@
+"""What all tests share. vanishlab comes first: it sets MKL_CBWR, which MKL reads at the process's first product."""
+
+import vanishlab as vl  # isort: skip
+
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+# The same examples on every machine, and no time limit on any of them.
+hypothesis.settings.register_profile("vanishlab", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("vanishlab")
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """torch.set_num_threads, undone after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def data() -> vl.Dataset:
+    """37 examples of 5 features in 3 classes, and 11 to test on: odd numbers, so that nothing fits a register."""
+    generator = np.random.default_rng(0)
+    return vl.Dataset(
+        x=generator.normal(size=(37, 5)),
+        y=np.arange(37) % 3,
+        x_test=generator.normal(size=(11, 5)),
+        y_test=np.arange(11) % 3,
+        name="drawn",
+    )
