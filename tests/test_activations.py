@@ -63,11 +63,12 @@ def test_saturated_fraction_counts_entries_beyond_the_bounds_and_for_relu_dead_u
     # (run, example, unit), spread so that every bound is crossed; unit 0 of run 1 is negative throughout.
     u = torch.randn(3, 40, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 6
     u[1, :, 0] = -u[1, :, 0].abs()
+    u[2, :, 1] = 0.0  # where a ReLU passes nothing either
     found = saturated_fraction(u, ACTIVATIONS[name])
     expected = [reference.saturated_fraction(name, part.numpy()) for part in u]
     assert found.tolist() == pytest.approx(expected, abs=1e-15)
     if name == "relu":
-        assert expected == [0.0, pytest.approx(1 / 6), 0.0]
+        assert expected == pytest.approx([0.0, 1 / 6, 1 / 6])
     elif name not in ("linear", "leaky_relu"):
         assert min(expected) > 0.05
 

@@ -309,6 +309,47 @@ def test_no_hook_outlives_the_block_not_even_after_an_exception(kind: str) -> No
     assert recorder.record.step.tolist() == [0] and not recorder.recording
 
 
+def test_a_backward_pass_outside_of_the_block_is_not_mixed_into_the_next_one() -> None:
+    records = []
+    for stray in (False, True):
+        model, _ = build("plain")
+        recorder = vl.GradientRecorder(model)
+        with recorder:
+            outputs = model(100 * examples(1)[0])
+        if stray:
+            outputs.sum().backward()
+            model.zero_grad()
+        with recorder:
+            functional.cross_entropy(model(examples()[0]), examples()[1]).backward()
+            recorder.end_step()
+        records.append(recorder.record)
+    for name in LAYER_QUANTITIES:
+        np.testing.assert_array_equal(getattr(records[1], name), getattr(records[0], name))
+
+
+class Recycled(nn.Module):
+    """Its tanh takes a new tensor, which Python puts where the layer's freed output was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.phi = nn.Linear(5, 5), nn.Tanh()
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = torch.relu(self.layer(x))
+        return kept + self.phi(1 * x)
+
+
+def test_an_activation_of_another_tensor_is_not_taken_for_the_layers_own() -> None:
+    model, x = Recycled().double(), 10 * examples()[0]
+    with vl.GradientRecorder(model) as recorder:
+        model(x).sum().backward()
+        recorder.end_step()
+    record = recorder.record
+    # No module takes z, so h is z itself and nothing is saturated; float64, the same numbers once more.
+    assert record.activation_rms[0, 0, 0] == pytest.approx(rms([model.layer(x)]), rel=1e-12)
+    assert record.saturated_fraction[0, 0, 0] == 0.0
+
+
 def test_a_hook_of_the_users_own_stays() -> None:
     model, _ = build("plain")
     seen: list[int] = []
