@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+# On a busy machine, threads that share the tests' tiny tensors spend most of their time waiting for each other.
+torch.set_num_threads(1)
+
 # The same examples on every machine, and no time limit on any of them.
 hypothesis.settings.register_profile("vanishlab", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("vanishlab")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vanishlab.network import MLP
     from vanishlab.record import Record
     from vanishlab.recorder import GradientRecorder
+    from vanishlab.theory.prediction import Prediction, predict
     from vanishlab.training import train
 
 _HOME = {
@@ -39,6 +40,8 @@ _HOME = {
     "MLP": "network",
     "Record": "record",
     "GradientRecorder": "recorder",
+    "Prediction": "theory.prediction",
+    "predict": "theory.prediction",
     "train": "training",
 }
 
@@ -48,11 +51,13 @@ __all__ = [
     "GradientRecorder",
     "InputError",
     "NetworkConfig",
+    "Prediction",
     "Record",
     "TrainingConfig",
     "gradient_descent",
     "linear_regression_gradient",
     "load_data",
+    "predict",
     "train",
 ]
 

@@ -1,0 +1,84 @@
+r"""Where the backward pass starts: the covariance of output errors, E[e_a . e_b] with e = n dloss/dlogits.
+
+The logits of a wide network are Gaussian, independent across classes, with covariance K (n, n) over inputs.
+
+    mse             e = 2 (z - y) / C:  E[e_a . e_b] = 4 / C^2 (C K_ab + [y_a = y_b])                     exact
+    cross-entropy   e = p - y:  E[e_a . e_b] = E[p_a . p_b] - 2 / C + [y_a = y_b]
+
+since E[p_a . y_b] = 1/C by the symmetry of the classes. E[p_a . p_b], p = softmax(z), is a seeded Monte Carlo mean
+whose draws come in pairs +-z and whose class-centred sample covariance is made to equal the true one exactly, so that
+only terms of fourth order in z are left to chance. Its error, of the largest E[e_a . e_a]: 5e-5 at K = 0.1, 0.13 % at
+K = 1, 0.6 % at K = 4, 0.7 % at K = 20 (measured, ten classes). Two classes need no chance: p is the sigmoid of the
+logits' difference, and E[p_a . p_b] = 2 E[sigmoid(u) sigmoid(v)] with covariance 2 K.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from vanishlab.theory.gaussian import layer_kernels
+
+_DRAWS = 512  # each counted with its mirror image
+_KEPT = 1024  # draws times classes that carry the spread over seeds; twice that for few classes
+_RANK_CUT = 1e-13
+_LOG_LARGE = math.log(100.0)  # of K: above, the Monte Carlo mean is taken for two classes too, at 1 %
+
+
+class OutputErrors(NamedTuple):
+    """Errors of the batch at the output, in units of exp(log_scale) (their mean square is of order 1)."""
+
+    covariance: np.ndarray  # (n, n): E[e_a . e_b] / exp(2 log_scale)
+    draws: np.ndarray  # (n, draw, class): e of single networks, in units of exp(log_scale)
+    log_scale: float
+
+
+def output_errors(log_k: np.ndarray, c: np.ndarray, y: np.ndarray, classes: int, loss: str) -> OutputErrors:
+    """Return the output errors for logits of log variances (n,) and correlations (n, n), labels (n,)."""
+    generator = np.random.default_rng(20160701)
+    kept_draws = max((_KEPT if classes > 4 else 2 * _KEPT) // classes, 16)
+    same = (y[:, None] == y[None, :]).astype(np.float64)
+    one_hot = np.eye(classes)[y]  # (n, class)
+    log_scale = max(0.0, 0.5 * float(log_k.max())) if loss == "mse" else 0.0
+    root = np.exp(np.minimum(0.5 * log_k - log_scale, 700.0))  # (n,)
+    values, vectors = np.linalg.eigh(c * np.outer(root, root))
+    kept = values > _RANK_CUT * values[-1]
+    factor = vectors[:, kept] * np.sqrt(values[kept])  # (n, rank)
+    if loss == "mse":
+        unit = 2.0 / classes
+        covariance = unit**2 * (classes * c * np.outer(root, root) + same * math.exp(-2 * log_scale))
+        z = np.tensordot(factor, generator.standard_normal((factor.shape[1], kept_draws, classes)), 1)
+        draws = unit * (z - math.exp(-log_scale) * one_hot[:, None, :])
+        return OutputErrors(covariance, draws, log_scale)
+    z = factor @ _matched_draws(generator, factor.shape[1], classes).reshape(factor.shape[1], -1)
+    z = z.reshape(len(y), -1, classes)  # (n, draw, class)
+    products = np.zeros((len(y), len(y)))
+    single = np.zeros((0,))
+    for sign in (-1.0, 1.0):
+        p = _softmax(sign * z)
+        flat = p.reshape(len(y), -1)
+        products += flat @ flat.T
+        single = p[:, :kept_draws] - one_hot[:, None, :]
+    covariance = products / (2 * z.shape[1]) - 2.0 / classes + same
+    if classes == 2 and log_k.max() < _LOG_LARGE:
+        sigmoids = layer_kernels("sigmoid", log_k + math.log(2.0), c)
+        scale = np.exp(0.5 * sigmoids.log_second)
+        covariance = 2.0 * sigmoids.correlation * np.outer(scale, scale) - 1.0 + same
+    return OutputErrors(covariance, single, 0.0)
+
+
+def _matched_draws(generator: np.random.Generator, rank: int, classes: int) -> np.ndarray:
+    # (rank, draw, class), centred over classes and with the very second moments that centred normals have.
+    draws = max(_DRAWS, 4 * rank // classes, 4096 // classes)
+    x = generator.standard_normal((rank, draws, classes))
+    x -= x.mean(axis=2, keepdims=True)
+    flat = x.reshape(rank, -1)
+    lower = np.linalg.cholesky(flat @ flat.T / (draws * (classes - 1)))
+    return np.linalg.solve(lower, flat).reshape(x.shape)
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    z = z - z.max(axis=2, keepdims=True)
+    np.exp(z, out=z)
+    z /= z.sum(axis=2, keepdims=True)
+    return z
