@@ -520,6 +520,16 @@ def test_a_diverged_run_stays_in_its_last_finite_state(case: str, data: vl.Datas
     assert (frozen == frozen[0]).all() and np.isfinite(record.test_accuracy).all()
 
 
+def test_a_gradient_that_overflows_before_the_loss_does_is_not_called_a_missing_one(data: vl.Dataset) -> None:
+    # Layer norm's variance overflows float32 a step before the loss: the loss is 5e29, the gradient NaN.
+    network = network_of(activation="relu", normalization="layer", dtype="float32")
+    training = training_of(learning_rates=(3.0,), steps=12, loss="mse", momentum=0.9)
+    record = vl.train(network, training, data)
+    assert record.diverged[0]
+    reached = record.step < record.diverged_step[0]
+    assert not (record.gradient_state[0, reached] == "none").any()
+
+
 def test_a_run_that_is_lost_from_the_start_diverges_at_step_zero(data: vl.Dataset) -> None:
     network = network_of(depth=30, activation="linear", dtype="float32", initialization="gaussian", sigma_w=1e4)
     record, mlp = train_watched(network, training_of(learning_rates=(0.1, 0.2)), data)

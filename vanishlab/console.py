@@ -30,7 +30,7 @@ def run(command: Callable[..., object] | Mapping[str, Callable[..., object]], de
 
     Exit codes: 0; 2 for a user's mistake, told in one line on stderr; 130 after Ctrl-C.
     """
-    program = Path(sys.argv[0]).name
+    program = Path(sys.argv[0]).name.replace("__main__.py", "vanishlab")
     try:
         _parse(command, description)()
     except InputError as error:

@@ -6,6 +6,7 @@ is looked into first, for `NAME.npz` with x_train, y_train, x_test, y_test; the 
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -160,7 +161,9 @@ def _fetch(name: str) -> Dataset:
 
     openml_name, version, train = _OPENML[name]
     try:
-        x, y = fetch_openml(openml_name, version=version, return_X_y=True, as_frame=False, parser="liac-arff")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of each retry; the error below says it once
+            x, y = fetch_openml(openml_name, version=version, return_X_y=True, as_frame=False, parser="liac-arff")
         x, y = np.asarray(x, dtype=np.float64) / 255.0, np.asarray(y, dtype=np.int64)
     except Exception as error:  # the network fails in many ways, and each of them means the same here
         raise InputError(
