@@ -6,7 +6,7 @@ Expect  ReLU: delta's square halves per layer under Xavier, LeCun and orthogonal
         30), keeps its size under Kaiming, and shrinks by 0.41 per layer under PyTorch's default. tanh: Xavier, LeCun
         and orthogonal weights keep delta within a factor of ten, Kaiming's gain of 5/3 lets it grow by about ten, and
         PyTorch's default shrinks it by 0.56 per layer.
-Run     python experiments/initializations.py             # a minute and a half on two CPU cores
+Run     python experiments/initializations.py             # two minutes on two CPU cores
 Writes  results/initializations/: ACTIVATION_INITIALIZATION.npz, delta_rms, gradient_norm (.png, .svg)
 """
 

@@ -7,7 +7,7 @@ Expect  what works on the optimiser alone (warm-up, momentum, clipping, normalis
         1e-18 and the accuracy at chance. A mere rescaling of the signal (initialisation, layer and RMS norm) does too,
         although the ratio gains many orders of magnitude. What lets the examples stay apart and the gradient pass
         (SELU, tanh or ReLU with their initialisations, batch norm, residual connections) trains.
-Run     python experiments/remedies.py                    # about two minutes on two CPU cores
+Run     python experiments/remedies.py                    # about three minutes on two CPU cores
 Writes  results/remedies/: NAME.npz, league.png, league.svg
 """
 

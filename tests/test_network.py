@@ -220,6 +220,7 @@ def assert_trains_alike(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("threads_for_every_size")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(

@@ -426,8 +426,13 @@ def test_the_gradient_state_tells_zeros_apart() -> None:
         ["underflow", "underflow", "underflow", "measured"],
         ["zero", "measured", "measured", "measured"],
         ["measured", "underflow", "underflow", "underflow"],
-        ["none", "measured", "zero", "zero"],
+        ["overflow", "measured", "zero", "zero"],
     ]
+    # A NaN with a reason is a gradient that is not there.
+    explained = dataclasses.replace(
+        bare(norms, subnormal), unmeasured={bare(norms, subnormal).layer_names[0]: "frozen"}
+    )
+    assert explained.gradient_state[3, 0].tolist() == ["none", "measured", "zero", "zero"]
 
 
 def test_the_first_to_last_ratio_may_be_zero_infinite_or_nan() -> None:

@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vanishlab.errors import InputError, check_array, check_choice, check_integer
+from vanishlab.errors import InputError, check_array, check_choice, check_integer, first_line
+from vanishlab.files import open_arrays
 
 ENVIRONMENT_VARIABLE = "VANISHLAB_DATA"
 _TEST_SHARE = 0.2
@@ -85,9 +86,9 @@ class Dataset:
 def load_data(name: str = "digits", *, max_examples: int | None = None, seed: int = 0) -> Dataset:
     """Return the data set `name`, inputs scaled to about unit size, split into training and test examples.
 
-    Images have pixels in [0, 1]; drawn sets are centred, with coordinates of order 1. `max_examples` keeps that many
-    training examples, chosen at random; `seed` decides the draw, the split (where the set has none of its own) and the
-    choice.
+    Images have pixels in [0, 1]; drawn sets lie about the origin, with coordinates of order 1. `max_examples` keeps
+    that many training examples, chosen at random; `seed` decides the draw, the split (where the set has none of its
+    own) and the choice.
 
     Raises `InputError` for an unknown name, a file that is not of the form, or a set that is neither on this machine
     nor to be had from OpenML.
@@ -178,11 +179,10 @@ def _read_file(path: Path, name: str) -> Dataset:
     if not path.is_file():
         raise InputError(f"data file must exist, got {str(path)!r}")
     try:
-        # Opened here: numpy leaves a file that is no zip open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with open_arrays(path) as file:
             arrays = {key: file[key] for key in _FILE_KEYS if key in file}
     except Exception as error:  # a damaged zip shows as any of five exception classes
-        raise InputError(f"data file must be a readable .npz, got {str(path)!r} ({error})") from error
+        raise InputError(f"data file must be a readable .npz, got {str(path)!r} ({first_line(error)})") from error
     missing = [key for key in _FILE_KEYS if key not in arrays]
     if missing:
         raise InputError(f"data file {str(path)!r} must hold {', '.join(_FILE_KEYS)}, lacks {', '.join(missing)}")

@@ -67,7 +67,12 @@ def check_array(field: str, values: Any) -> np.ndarray:
         # A tensor is asked for its numpy() itself: numpy's own way there warns.
         array = np.array(values.numpy(force=True) if hasattr(values, "numpy") else values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{field} must be an array of numbers ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{field} must be an array of numbers ({first_line(error)})") from None
     if array.dtype.kind not in "buif":
         raise InputError(f"{field} must hold numbers, got dtype {array.dtype}")
     return array
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of another library's message; some go on for a paragraph."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,7 +1,7 @@
 """`MLP`: a plain `nn.Module` whose layers carry the run axis.
 
-A stack of runs is one network: every parameter has a leading run axis, every layer is one batched product, and run r of
-the stack is bit for bit the network that would have been trained alone.
+A stack of runs is one network: every parameter has a leading run axis and every layer is one batched product. `train`
+sees to it that run r of the stack is bit for bit the network that would have been trained alone.
 """
 
 import torch

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import numbers
 import os
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vanishlab.config import NetworkConfig, TrainingConfig, config_from_dict, config_to_dict
-from vanishlab.errors import InputError, check_choice
-from vanishlab.files import write_whole
+from vanishlab.errors import InputError, check_choice, first_line
+from vanishlab.files import open_arrays, write_whole
 
 LAYER_QUANTITIES = (
     "gradient_norm",
@@ -143,12 +142,16 @@ class Record:
         """What stands behind each gradient norm, as words (run, step, layer).
 
         "measured"; "underflow" (subnormal entries, or all zero on the far side of a layer that has them);
-        "zero" (all zero for another reason: a dead layer, a zero weight); "none" (no gradient, or not reached).
+        "zero" (all zero for another reason: a dead layer, a zero weight); "overflow" (an entry is infinite or NaN);
+        "none" (no gradient, see `unmeasured`, or not reached after the run diverged).
         """
         state = np.full(self.gradient_norm.shape, "measured", dtype="<U9")  # (run, step, layer)
         state[self.subnormal_fraction > 0] = "underflow"
         state[self.gradient_norm == 0] = "zero"
-        state[np.isnan(self.gradient_norm)] = "none"
+        state[~np.isfinite(self.gradient_norm)] = "overflow"
+        gone = self.diverged[:, None] & (self.step >= self.diverged_step[:, None])  # (run, step)
+        missing = np.array([name in self.unmeasured for name in self.layer_names], dtype=bool)  # (layer,)
+        state[np.isnan(self.gradient_norm) & (gone[:, :, None] | missing)] = "none"
         for layer in range(len(self.layer) - 2, -1, -1):  # the way the gradient travels: what was lost stays lost
             lost = (state[:, :, layer] == "zero") & (state[:, :, layer + 1] == "underflow")
             state[lost, layer] = "underflow"
@@ -261,16 +264,11 @@ class Record:
             raise InputError(f"record file must exist, got {str(path)!r}")
         try:
             # Opened here: numpy leaves a file that is no zip open.
-            with path.open("rb") as opened:
-                # numpy compares a checksum only where it happens to read an entry to its end.
-                if (damaged := zipfile.ZipFile(opened).testzip()) is not None:
-                    raise InputError(f"{damaged} is damaged")
-                opened.seek(0)
-                with np.load(opened, allow_pickle=False) as file:
-                    metadata = json.loads(str(file["metadata"]))
-                    if metadata["format"] != _FORMAT:
-                        raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")
-                    arrays = {name: file[name] for name in _AXES}
+            with open_arrays(path) as file:
+                metadata = json.loads(str(file["metadata"]))
+                if metadata["format"] != _FORMAT:
+                    raise InputError(f"its format is {metadata['format']!r}, this version reads {_FORMAT}")
+                arrays = {name: file[name] for name in _AXES}
             return Record(
                 **arrays,
                 layer_names=_words(metadata["layer_names"]),
@@ -280,9 +278,8 @@ class Record:
                 environment=_labelled_words(metadata["environment"]),
             )
         except Exception as error:  # a damaged zip shows as any of a handful of exception classes
-            reason = str(error).strip().splitlines()[:1]
             raise InputError(
-                f"record file must be a whole vanishlab record, got {str(path)!r} ({''.join(reason)})"
+                f"record file must be a whole vanishlab record, got {str(path)!r} ({first_line(error)})"
             ) from error
 
 

@@ -50,7 +50,7 @@ def train(
 
     Other arguments
         model      the networks to train, in place, instead of newly drawn ones (`MLP(network, ...)`, one run each)
-        progress   called with the number of finished steps after each of them
+        progress   called with each step's number when it has ended
 
     Raises `InputError` for settings that do not fit the data, `TrainingInterrupted` (a KeyboardInterrupt) for Ctrl-C.
     """
@@ -250,8 +250,13 @@ def _test_accuracy(model: MLP, data: Dataset) -> np.ndarray | None:
 def _check(network: NetworkConfig, training: TrainingConfig, data: Dataset, model: MLP) -> None:
     if training.batch_size is not None and training.batch_size > len(data.y):
         raise InputError(f"batch_size must be at most the {len(data.y)} training examples, got {training.batch_size}")
-    if network.normalization == "batch" and 1 in (training.batch_size, len(data.y)):
+    size = training.batch_size or len(data.y)
+    if network.normalization == "batch" and size == 1:
         raise InputError("batch_size must be at least 2 with normalization 'batch', got 1")
+    if network.normalization == "batch" and len(data.y) % size == 1:
+        raise InputError(
+            f"batch_size must leave no last batch of 1 of {len(data.y)} examples with normalization 'batch', got {size}"
+        )
     if model.config != network or model.runs != len(training.runs):
         raise InputError(
             f"model must be an MLP of {network} with {len(training.runs)} runs, "

@@ -1,6 +1,6 @@
 """Draws the pictures that README shows, from the experiments' default settings, into this folder.
 
-Run     python experiments/pictures/draw.py               # two to three minutes on two CPU cores
+Run     python experiments/pictures/draw.py               # four to five minutes on two CPU cores
 """
 
 import shutil
