@@ -6,7 +6,7 @@ Expect  sigmoid and softplus push all activations to one side: their networks do
         delta within a factor of a few at the start; saturating functions (tanh, hardtanh, softsign, erf) do as long as
         the gain keeps them out of saturation.
 Run     python experiments/activations.py                 # about a minute on two CPU cores
-Writes  results/activations/: ACTIVATION.npz, delta_rms, activation_rms, loss (.png, .svg)
+Writes  results/activations/: ACTIVATION.npz, delta_rms, activation_rms (.png, .svg)
 """
 
 from dataclasses import dataclass
