@@ -41,6 +41,15 @@ def test_train_then_plot_from_the_shell(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "one" / "record_pictures").glob("*.png")} == pictures
 
 
+@pytest.mark.parametrize("arguments", [("--record-every", "never"), ("--steps", "0")])
+def test_a_record_of_no_step_or_one_is_printed_and_drawn_as_far_as_it_goes(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, capsys, "train", *SMALL, *arguments, "--out", tmp_path)[0] == 0
+    assert Record.load(tmp_path / "record.npz").loss.shape == (1, 0 if "never" in arguments else 1)
+    assert (tmp_path / "start.png").exists() == ("never" not in arguments)
+
+
 def test_help_names_both_commands_and_needs_no_torch(tmp_path: Path) -> None:
     answer = shell("--help", folder=tmp_path)
     assert answer.returncode == 0

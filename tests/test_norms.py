@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vanishlab.norms import joint_norm, lost_fractions, root_mean_square, slice_norms
+from vanishlab.norms import joint_norm, lost_fractions, slice_norms
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TINIEST = 5e-324  # the smallest positive float64: no norm below its normal range can be closer than half of this
@@ -53,7 +53,6 @@ def test_ten_thousand_equal_entries_have_a_hundred_times_their_norm(dtype: torch
     (norm,) = slice_norms(x, 1).tolist()
     # 1e-6, the bound; relative to what the dtype makes of the entry. 100 * entry is exact even at 5e-324.
     assert norm == pytest.approx(100 * float(x[0]), rel=1e-6, abs=0)
-    assert float(root_mean_square(x, 1)) == pytest.approx(float(x[0]), rel=1e-6, abs=TINIEST)
 
 
 def test_a_norm_beyond_float64_is_infinite_and_one_just_inside_is_not() -> None:
@@ -169,7 +168,7 @@ def test_nan_gives_nan_infinity_gives_infinity_and_neither_touches_the_other_sli
 
 def test_an_empty_slice_has_norm_zero_and_no_lost_entries() -> None:
     empty = torch.ones(3, 0)
-    assert slice_norms(empty, 3).tolist() == root_mean_square(empty, 3).tolist() == [0.0, 0.0, 0.0]
+    assert slice_norms(empty, 3).tolist() == [0.0, 0.0, 0.0]
     assert [part.tolist() for part in lost_fractions(empty, 3)] == [[0.0] * 3] * 2
 
 
@@ -189,8 +188,3 @@ def test_the_norm_of_what_still_has_a_graph_carries_none_itself() -> None:
     x = torch.ones(2, 3, requires_grad=True)
     assert not slice_norms(x * 2, 2).requires_grad
     assert not any(part.requires_grad for part in lost_fractions(x * 2, 2))
-
-
-def test_root_mean_square_is_the_norm_over_the_root_of_the_number_of_entries() -> None:
-    x = torch.tensor([[[3.0, 4.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
-    assert root_mean_square(x, 2).tolist() == [2.5, 1.0]

@@ -70,6 +70,9 @@ def plot_command(
 def _draw(record: "Record", folder: Path) -> None:
     from vanishlab import plots
 
+    if len(record.step) == 0:
+        print("no step was recorded, so there is nothing to draw")
+        return
     figures = {
         "start": plots.three_curves(record, 0),
         "end": plots.three_curves(record),

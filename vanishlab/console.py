@@ -189,7 +189,9 @@ def rate_rows(record: "Record") -> list[list[object]]:
     """Return a row for each learning rate, medians over seeds, for `print_table` under `RATE_COLUMNS`."""
     ratio = record.first_last_ratio("delta_rms")  # (run, step)
     test = record.test_accuracy[:, -1] if len(record.test_step) else np.full(record.runs, np.nan)
-    columns = [record.loss[:, 0], record.at_end(record.loss), test, ratio[:, 0], record.at_end(ratio)]
+    first = record.select(step=record.step[:1])  # without a step where none was recorded
+    start, ratio_start = first.at_end(first.loss), first.at_end(first.first_last_ratio("delta_rms"))
+    columns = [start, record.at_end(record.loss), test, ratio_start, record.at_end(ratio)]
     medians = [record.over_seeds(column).median for column in columns]
     rows: list[list[object]] = []
     for place, rate in enumerate(np.unique(record.learning_rate)):

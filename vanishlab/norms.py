@@ -44,11 +44,6 @@ def slice_norms(x: Tensor, slices: int) -> Tensor:
     return exact if x.device.type != "cpu" else torch.where((plain > lower) & (plain < upper), plain, exact)
 
 
-def root_mean_square(x: Tensor, slices: int) -> Tensor:
-    """Return the root mean square of each of `slices` equal leading parts of `x`, float64 `(slices,)`, as exact."""
-    return slice_norms(x, slices) / max(x.numel() // slices, 1) ** 0.5
-
-
 def joint_norm(norms: list[Tensor]) -> Tensor:
     """Return the norm of parts laid end to end from the parts' float64 norms, each `(slice,)`; scaled likewise."""
     if len(norms) == 1:
@@ -78,7 +73,7 @@ def lost_fractions(x: Tensor, slices: int) -> tuple[Tensor, Tensor]:
 
 def count(mask: Tensor) -> Tensor:
     """Return the number of true entries of `mask` (slice, n), float64 `(slice,)`."""
-    # Adding floats is some five times quicker than adding booleans.
+    # Adding floats is quicker than adding booleans.
     return mask.float().sum(1).double()
 
 

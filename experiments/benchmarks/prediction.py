@@ -6,7 +6,7 @@ Setup   Networks at step 0 over 20 seeds, width 1024, depths 2, 10 and 50, 128 e
         of the square; 5 sum 1/n / 2 for ReLU) plus one standard error.
 Expect  Without finite-width error beyond the band, 1 standard error holds for two thirds of all layers by chance alone
         and 3 for all: the last columns say how many hold each. Worst case last.
-Run     python experiments/benchmarks/prediction.py --quick     # width 256, depths 2 and 10, 10 seeds: 6 minutes
+Run     python experiments/benchmarks/prediction.py --quick     # width 256, depths 2 and 10, 10 seeds
         python experiments/benchmarks/prediction.py             # hours on two cores
         python experiments/benchmarks/prediction.py --activations relu tanh --depths 50   # a part of it
 """
