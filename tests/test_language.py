@@ -55,6 +55,11 @@ NAMES = {
     *("ReLU", "SELU", "RMS", "Xavier", "Kaiming", "LeCun", "log", "loss"),  # loss is a symbol, as in ∂loss/∂W
 }
 """Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""
+OWN = {  # names that an experiment gives, of records, layers and fields
+    "initializations": tuple(f"tanh_{name}" for name in get_args(InitializationName)),
+    "examine": ("embed", "blocks", "head"),
+    "trainability": ("sigma_w",),
+}
 
 
 def has_font() -> bool:
@@ -290,7 +295,8 @@ def test_pictures_of_records_are_chinese(case: str) -> None:
 
 @needs_font
 def test_pictures_of_networks_and_theory_are_chinese() -> None:
-    network = vl.NetworkConfig(3, (4, 5, 6), "tanh", "gaussian", 1.5, 0.1, "layer", "learned")
+    network = vl.NetworkConfig(3, 4, "tanh", "gaussian", 1.5, 0.1, "layer", "learned")
+    pointed = vl.NetworkConfig(3, (4, 5, 6), normalization="rms")
     record = vl.train(network, vl.TrainingConfig((0.1, 1e6), (0, 1), steps=2, loss="mse"), DIGITS)
     one = vl.NetworkConfig(1, 4, residual=0.5, normalization="batch")
     start = vl.train(one, vl.TrainingConfig(seeds=(0,), steps=0), DIGITS)
@@ -300,6 +306,7 @@ def test_pictures_of_networks_and_theory_are_chinese() -> None:
     with plots.language("zh"):
         figures = [
             plots.three_curves(record),
+            plots.three_curves(vl.train(pointed, vl.TrainingConfig((0.1,), steps=1), DIGITS)),
             plots.history_figure(record, record.runs - 1),
             plots.training_figure(record, chance=0.1),
             plots.prediction_figure(vl.predict(one, DIGITS), start),
@@ -376,4 +383,4 @@ def test_an_experiments_pictures_are_chinese(name: str, tmp_path: Path, monkeypa
         experiment.main(experiment.Options(out=tmp_path, **test_experiments.SMALL[name]))
     assert figures
     for figure in figures:
-        check_chinese(figure, ("sigma_w",) if name == "trainability" else ())
+        check_chinese(figure, OWN.get(name, ()))

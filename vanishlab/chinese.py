@@ -8,7 +8,7 @@ CHINESE: dict[str, str] = {
     # Axes
     "gradient norm ‖∂loss/∂W‖": "梯度范数 ‖∂loss/∂W‖",
     "bias gradient norm ‖∂loss/∂b‖": "偏置梯度范数 ‖∂loss/∂b‖",
-    "delta RMS, ∂loss/∂z": "误差信号 δ 的均方根，δ = ∂loss/∂z",
+    "delta RMS, ∂loss/∂z": "误差信号 δ = ∂loss/∂z 的均方根",
     "activation RMS, h": "激活值 h 的均方根",
     "weight norm ‖W‖": "权重范数 ‖W‖",
     "update ratio ‖ΔW‖ / ‖W‖": "更新比 ‖ΔW‖ / ‖W‖",
