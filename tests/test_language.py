@@ -390,6 +390,15 @@ def test_a_command_draws_in_chinese_on_request(tmp_path: Path, monkeypatch: pyte
     assert drawn == ["学习率", "learning rate"]
 
 
+def test_a_diagnosis_is_chinese_with_its_evidence_and_remedies() -> None:
+    record = vl.train(vl.NetworkConfig(20, 8), vl.TrainingConfig((0.1, 1e9), steps=3), DIGITS)
+    with speaking("zh"):
+        text = str(vl.diagnose(record))
+    assert CHINESE["vanishing"] in text and CHINESE["decades per layer"] in text
+    assert english(text) <= {"blocks", "linear", "readout"}
+    assert CHINESE["vanishing"] not in str(vl.diagnose(record))
+
+
 @needs_font
 @pytest.mark.slow
 @pytest.mark.parametrize("name", test_experiments.SMALL)
