@@ -307,7 +307,14 @@ def test_an_english_word_in_a_picture_is_noticed() -> None:
 
 
 @needs_font
-@pytest.mark.parametrize("case", ["half zero", "all diverged at once", "many rates", "unknown rate", "infinite"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "half zero",
+        "unknown rate",
+        *(pytest.param(case, marks=pytest.mark.slow) for case in ("many rates", "all diverged at once", "infinite")),
+    ],
+)
 def test_pictures_of_records_are_chinese(case: str) -> None:
     with plots.language("zh"):
         for name, make in FIGURES.items():
@@ -344,6 +351,7 @@ def test_pictures_of_networks_and_theory_are_chinese() -> None:
             plots.phase_figure(phase_diagram("tanh", [0.1, 0.2], [0.1, 0.2])),
         ]
         for figure in figures:
+            figure.set_layout_engine("none")  # two thirds of the time
             check_chinese(figure)
 
 
