@@ -1,0 +1,75 @@
+"""Pictures as data: a matplotlib figure becomes the SVG of an <img>, small enough for a phone to read."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+_WIDTH, _HEIGHT = 4.3, 3.3  # inches: ten-point letters are eleven pixels high on a phone
+_DPI = 110  # of heatmaps inside of an SVG
+_KEYS = 8  # entries of a key
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the page shows of one figure."""
+
+    source: str
+    """A data: address."""
+    alt: str
+    title: str
+    width: int
+    height: int
+
+
+def panel(draw: Callable[[Axes], Any], title: str, alt: str, *, wide: float = 1.0) -> Picture:
+    """Return the picture that `draw` makes on an `ax` of its own; its title is the page's text."""
+    figure, ax = panel_axes(wide)
+    draw(ax)
+    return picture(figure, title, alt)
+
+
+def panel_axes(wide: float = 1.0) -> tuple[Figure, Axes]:
+    """Return a figure of a panel's size and its axes."""
+    figure = Figure(figsize=(_WIDTH * wide, _HEIGHT), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
+    return figure, figure.subplots()
+
+
+def key(handles: Sequence[Any], title: str, alt: str) -> Picture:
+    """Return a legend as a picture of its own, for panels that share it; of many entries, evenly chosen ones."""
+    if len(handles) > _KEYS:
+        handles = [handles[round(place * (len(handles) - 1) / (_KEYS - 1))] for place in range(_KEYS)]
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = max(1, min(len(handles), int(52 / (longest + 5))))
+    rows = -(-len(handles) // columns)
+    figure = Figure(figsize=(_WIDTH, 0.24 * rows + (0.3 if title else 0.12)))
+    figure.legend(handles=list(handles), loc="center", ncols=columns, frameon=False, title=title or None)
+    return picture(figure, "", alt)
+
+
+def picture(figure: Figure, title: str, alt: str) -> Picture:
+    """Return the figure as SVG with a transparent background, text as text, and lengths to a hundredth of a point."""
+    buffer = io.BytesIO()
+    # Neither the date nor random ids: the same record gives the same file.
+    with rc_context({"svg.hashsalt": "vanishlab", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", dpi=_DPI, metadata={"Date": None}, transparent=True)
+    text = re.sub(r' (?:d|points|x|y|transform)="[^"]*"', _rounded, buffer.getvalue().decode())
+    width, height = (round(float(size) * 96) for size in figure.get_size_inches())
+    encoded = base64.b64encode(text.encode()).decode()
+    return Picture(f"data:image/svg+xml;base64,{encoded}", alt, title, width, height)
+
+
+def _rounded(attribute: "re.Match[str]") -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
+
+
+def size_of(pictures: Iterable[Picture]) -> int:
+    """Return how many bytes the pictures take."""
+    return sum(len(each.source) for each in pictures)
