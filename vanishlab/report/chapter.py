@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vanishlab.errors import InputError
-from vanishlab.plots.axes import QUANTITIES, mark_handles
+from vanishlab.plots.axes import QUANTITIES, fit_log_axis, mark_handles
 from vanishlab.plots.history import history
 from vanishlab.plots.predictions import prediction_profile
 from vanishlab.plots.profiles import depth_profile
@@ -16,7 +16,7 @@ from vanishlab.plots.words import describe_divergence, describe_step
 from vanishlab.record import Record
 from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
-from vanishlab.report.drawing import Picture, key, panel, panel_axes, picture
+from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.forecast import Forecast, forecast
 from vanishlab.report.frames import QUANTITIES as THREE
 from vanishlab.report.gathered import Network
@@ -53,10 +53,11 @@ def chapter(network: Network, players: int) -> Chapter:
     commands = Commands.of(record, network.source)
     told = forecast(record)
     after = [_end(record, commands)] if len(record.step) > 1 else []
-    after += [_training(record, commands), _heatmaps(record, commands)]
+    after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
     moving = player(record, told.prediction, players)
     text = "The dashed line is theory's, of step 0. " if told.prediction is not None else ""
-    text += "Crosses and triangles at the bottom stand for zero and underflow."
+    if moving is not None and moving.marked:
+        text += "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
     return Chapter(network, _start(record, told, commands), moving, text, after, commands)
 
 
@@ -104,7 +105,7 @@ def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
 
 
 def _training(record: Record, commands: Commands) -> Row:
-    scale, marks, extra = RateScale.of([record]), set(), []
+    scale, marks = RateScale.of([record]), set()
     figures = [panel_axes(), panel_axes()]
     drawn = loss_curves(figures[0][1], record, scale=scale, key=False)
     accuracy = accuracy_curves(figures[1][1], record, scale=scale, key=False)
@@ -112,21 +113,27 @@ def _training(record: Record, commands: Commands) -> Row:
     tested = len(record.test_step) > 0
     step, values = (record.test_step, record.test_accuracy) if tested else (record.step, record.accuracy)
     what = "test accuracy" if tested else "training accuracy"
+    alts = (
+        sentences.over_steps(record, "Training loss", record.step, record.loss),
+        sentences.over_steps(record, what.capitalize(), step, values),
+    )
+    pictures = [picture(figures[0][0], "training loss", alts[0]), picture(figures[1][0], what, alts[1])]
+    return Row("Loss and accuracy", "", pictures, _rate_keys(record, scale, marks), commands.training)
+
+
+def _against_rate(record: Record, commands: Commands) -> list[Row]:
+    if len(set(record.learning_rate.tolist())) < 2 or not bool((record.learning_rate > 0).all()):
+        return []
+    figures = [panel_axes(), panel_axes()]
+    both = learning_rate_panel(figures[0][1], figures[1][1], record, key=False)
+    titles = ("training loss", "first layer / last layer")
     pictures = [
-        picture(figures[0][0], "training loss", sentences.over_steps(record, "Training loss", record.step, record.loss)),
-        picture(figures[1][0], what, sentences.over_steps(record, what.capitalize(), step, values)),
+        picture(figure, title, alt)
+        for (figure, _), title, alt in zip(figures, titles, sentences.against_rate(record), strict=True)
     ]
-    keys = _rate_keys(record, scale, marks)
-    if sentences.rates_of(record) > 1 and bool((record.learning_rate > 0).all()):
-        figures = [panel_axes(), panel_axes()]
-        both = learning_rate_panel(figures[0][1], figures[1][1], record, key=False)
-        titles = ("training loss at the end", "first layer over last, at the end")
-        for (figure, _), title, alt in zip(figures, titles, sentences.against_rate(record), strict=True):
-            pictures.append(picture(figure, title, alt))
-        extra = [*both.ratios.values(), *mark_handles(both.marks)]
-    if extra:
-        keys.append(_key(extra, "first layer over last"))
-    return Row("Loss and accuracy", "", pictures, keys, commands.training)
+    keys = [_key([*both.ratios.values(), *mark_handles(both.marks)], "")]
+    title = f"Against the learning rate, {describe_step([record], -1)}"
+    return [Row(title, "", pictures, keys, commands.learning_rate)]
 
 
 def _heatmaps(record: Record, commands: Commands) -> Row:
@@ -135,11 +142,11 @@ def _heatmaps(record: Record, commands: Commands) -> Row:
     for quantity in ("delta_rms", "gradient_norm"):
         figure, ax = panel_axes(1.25)
         handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
-        pictures.append(picture(figure, QUANTITIES[quantity], sentences.heatmap(record, run, quantity)))
+        pictures.append(picture(figure, QUANTITIES[quantity], sentences.heatmap(record, run, quantity), cells=True))
     rate = rate_label(float(record.learning_rate[run]))
     text = f"The run with the lowest loss at the end: learning rate {rate}"
     text += f", seed {record.seed[run]}." if record.seed[run] >= 0 else "."
-    keys = [_key(list(handles.values()), "")] if handles else []
+    keys = [_key(list(handles.values()), "", cells=True)] if handles else []
     return Row("Layer by step", text, pictures, keys, commands.heatmap(run))
 
 
@@ -156,15 +163,13 @@ def _rate_keys(record: Record, scale: RateScale, marks: set[str]) -> list[Pictur
     return [*keys, _key(mark_handles(marks), "")] if mark_handles(marks) else keys
 
 
-def _key(handles: list[Any], title: str) -> Picture:
+def _key(handles: list[Any], title: str, *, cells: bool = False) -> Picture:
     labels = ", ".join(str(handle.get_label()) for handle in handles)
-    return key(handles, title, f"Key to the pictures: {title}{': ' if title else ''}{labels}.")
+    return key(handles, title, f"Key to the pictures: {title}{': ' if title else ''}{labels}.", cells=cells)
 
 
 def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0) -> Row:
     """Return the depth profiles of several networks side by side, on one axis."""
-    from vanishlab.plots.axes import fit_log_axis
-
     records = {network.title: network.record for network in networks if network.record is not None}
     scale = RateScale.of(records.values())
     figures, marks = {title: panel_axes(0.8) for title in records}, set()
@@ -178,6 +183,3 @@ def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0
     keys = [_key([*scale.handles({}), *mark_handles(marks)], "learning rate")]
     when = describe_step(records.values(), step)
     return Row(f"Side by side: {QUANTITIES[quantity]}, {when}", "All have one vertical axis.", pictures, keys, [])
-
-
-__all__ = ["Chapter", "Row", "best_run", "chapter", "compared", "panel"]

@@ -70,6 +70,11 @@ class Commands:
         """Of loss and accuracy."""
         return self._drawn("training", "plots.training_figure(record)")
 
+    @property
+    def learning_rate(self) -> list[str]:
+        """Of loss and first layer's share against the learning rate."""
+        return self._drawn("learning_rate", "plots.learning_rate_figure(record)")
+
     def heatmap(self, run: int) -> list[str]:
         """Of one run's heatmaps."""
         return self._by_python("history", f"plots.history_figure(record, {run})")
@@ -103,8 +108,8 @@ def this_command() -> str:
 def flags_of(config: NetworkConfig | TrainingConfig) -> list[str]:
     """Return the flags of `vanishlab train` that make this config: what is not the default, and what always matters.
 
-    >>> flags_of(NetworkConfig(depth=5, residual=0.5))
-    ['--depth', '5', '--width', '64', '--activation', 'sigmoid', '--initialization', 'torch_default', '--residual', '0.5']
+    >>> " ".join(flags_of(NetworkConfig(depth=5, residual=0.5)))
+    '--depth 5 --width 64 --activation sigmoid --initialization torch_default --residual 0.5'
     """
     words: list[str] = []
     for field in dataclasses.fields(config):

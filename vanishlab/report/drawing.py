@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 _WIDTH, _HEIGHT = 4.3, 3.3  # inches: ten-point letters are eleven pixels high on a phone
 _DPI = 110  # of heatmaps inside of an SVG
 _KEYS = 8  # entries of a key
+_LIGHT = "#e6e9ed"
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,12 @@ class Picture:
 
     source: str
     """A data: address."""
+    dark: str
+    """The same for a dark page, where turning all colours over would not do; else empty."""
     alt: str
     title: str
     width: int
     height: int
-
-
-def panel(draw: Callable[[Axes], Any], title: str, alt: str, *, wide: float = 1.0) -> Picture:
-    """Return the picture that `draw` makes on an `ax` of its own; its title is the page's text."""
-    figure, ax = panel_axes(wide)
-    draw(ax)
-    return picture(figure, title, alt)
 
 
 def panel_axes(wide: float = 1.0) -> tuple[Figure, Axes]:
@@ -42,7 +38,7 @@ def panel_axes(wide: float = 1.0) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def key(handles: Sequence[Any], title: str, alt: str) -> Picture:
+def key(handles: Sequence[Any], title: str, alt: str, *, cells: bool = False) -> Picture:
     """Return a legend as a picture of its own, for panels that share it; of many entries, evenly chosen ones."""
     if len(handles) > _KEYS:
         handles = [handles[round(place * (len(handles) - 1) / (_KEYS - 1))] for place in range(_KEYS)]
@@ -51,25 +47,32 @@ def key(handles: Sequence[Any], title: str, alt: str) -> Picture:
     rows = -(-len(handles) // columns)
     figure = Figure(figsize=(_WIDTH, 0.24 * rows + (0.3 if title else 0.12)))
     figure.legend(handles=list(handles), loc="center", ncols=columns, frameon=False, title=title or None)
-    return picture(figure, "", alt)
+    return picture(figure, "", alt, cells=cells)
 
 
-def picture(figure: Figure, title: str, alt: str) -> Picture:
-    """Return the figure as SVG with a transparent background, text as text, and lengths to a hundredth of a point."""
+def picture(figure: Figure, title: str, alt: str, *, cells: bool = False) -> Picture:
+    """Return the figure as SVG with a transparent background, text as text, and lengths to a hundredth of a point.
+
+    A picture of coloured `cells` keeps its colours on a dark page; the page turns those of all others over.
+    """
     buffer = io.BytesIO()
     # Neither the date nor random ids: the same record gives the same file.
     with rc_context({"svg.hashsalt": "vanishlab", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", dpi=_DPI, metadata={"Date": None}, transparent=True)
     text = re.sub(r' (?:d|points|x|y|transform)="[^"]*"', _rounded, buffer.getvalue().decode())
     width, height = (round(float(size) * 96) for size in figure.get_size_inches())
-    encoded = base64.b64encode(text.encode()).decode()
-    return Picture(f"data:image/svg+xml;base64,{encoded}", alt, title, width, height)
+    return Picture(_address(text), _address(_lightened(text)) if cells else "", alt, title, width, height)
+
+
+def _address(text: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def _lightened(text: str) -> str:
+    """Return the SVG with its black, letters and axes, turned light."""
+    head, _, rest = text.partition("<defs>")
+    return f"{head}<style>text{{fill:{_LIGHT}}}</style><defs>{rest}".replace("#000000", _LIGHT)
 
 
 def _rounded(attribute: "re.Match[str]") -> str:
     return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
-
-
-def size_of(pictures: Iterable[Picture]) -> int:
-    """Return how many bytes the pictures take."""
-    return sum(len(each.source) for each in pictures)

@@ -14,7 +14,7 @@ QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
 VALUES = 128_000
 """Values of each quantity in one report, shared by the records that have a player: 3 MB in all."""
 _OF_ONE = 48_000
-_MOST_FRAMES = 100
+_MOST_FRAMES = 128
 _MOST_RATES = 12
 _BELOW, _ABOVE = -330, 310  # decades that an axis shows at most: float64's own
 

@@ -57,11 +57,11 @@ def _map(gathered: Gathered, x: str, y: str, axes: list[str]) -> Map:
             x_label=_plain(x), y_label=_plain(y), log_x=x == "learning_rate", log_values=log_values, legend=False,
         )  # fmt: skip
         handles |= {str(handle.get_label()): handle for handle in drawn.handles}
-        pictures.append(picture(figure, name, _alt(name, x, y, cells)))
+        pictures.append(picture(figure, name, _alt(name, x, y, cells), cells=True))
     others = [_plain(axis) for axis in axes if axis not in (x, y)]
     text = "Each cell is the median over seeds"
     text += f" and over {', '.join(others)}." if others else "."
-    keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.")] if handles else []
+    keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.", cells=True)] if handles else []
     return Map(f"{_plain(y)} × {_plain(x)}", text, pictures, keys)
 
 

@@ -22,7 +22,7 @@ from vanishlab.theory.prediction import Prediction
 
 _THEORY = "#D55E00"  # as in plots.predictions
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-right")
-_MARKS = {"zero": ("zero", "cross"), "underflow": ("underflow", "triangle-down"), "infinite": ("infinite", "triangle-up")}
+_MARKS = {"zero": "cross", "underflow": "triangle-down", "infinite": "triangle-up"}
 _POINTS = 40  # up to so many layers have a marker each
 _TICKS = 7
 _HEIGHT = 260
@@ -36,6 +36,8 @@ class Player:
     """Title, alt text and Vega-Lite specification of each."""
     steps: tuple[int, ...]
     note: str
+    marked: bool
+    """Whether anything is off the scale."""
 
 
 def player(record: Record, prediction: Prediction | None, players: int) -> Player | None:
@@ -43,14 +45,15 @@ def player(record: Record, prediction: Prediction | None, players: int) -> Playe
     if len(record.step) < 2:
         return None
     chosen = choose(record, players)
-    charts = []
+    charts, marked = [], False
     for quantity in THREE:
         frames = frames_of(record, quantity, chosen)
+        marked = marked or bool(frames.marks)
         theory = None if prediction is None else prediction.log10_typical(quantity)
         title = QUANTITIES[quantity]
         spec = _chart(record, frames, theory).to_dict()
         charts.append({"title": title, "alt": moving(title, record, frames, chosen.steps), "spec": spec})
-    return Player(charts, chosen.steps, chosen.note)
+    return Player(charts, chosen.steps, chosen.note, marked)
 
 
 def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.LayerChart:
@@ -74,8 +77,8 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
     line = _layer_chart(_curves(frames, labels), record, color, x, y)
     layers = [line.mark_line(strokeWidth=2, clip=True)]
     if last <= _POINTS:
-        shape = alt.Shape("rate:N", sort=labels, title="learning rate",
-                          scale=alt.Scale(domain=labels, range=[_SHAPES[place % 6] for place in range(len(labels))]))  # fmt: skip
+        shapes = alt.Scale(domain=labels, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(labels))])
+        shape = alt.Shape("rate:N", sort=labels, title="learning rate", scale=shapes)
         layers.append(line.mark_point(filled=True, size=36, opacity=1).encode(shape=shape, tooltip=tooltip))
     else:
         layers.append(line.mark_point(filled=True, size=40, opacity=0).encode(tooltip=tooltip))
@@ -122,15 +125,14 @@ def _off_scale(
     layers = []
     spread = 0.7 * 2 * abs(frames.low - strip) / max(len(labels), 1)
     for kind in sorted({kind for *_, kind in frames.marks}):
-        word, shape = _MARKS[kind]
         rows = [
-            {"f": frame, "rate": labels[rate], "l": layer, "value": word,
+            {"f": frame, "rate": labels[rate], "l": layer, "value": kind,
              "y": frames.high if kind == "infinite" else round(strip + spread * ((len(labels) - 1) / 2 - rate), 3)}
             for frame, rate, layer, each in frames.marks if each == kind
         ]  # fmt: skip
         marks = _data(rows).transform_filter("datum.f == frame").transform_calculate(layer=_layer_name(record))
         layers.append(
-            marks.mark_point(shape=shape, size=40, strokeWidth=1.5, filled=False).encode(
+            marks.mark_point(shape=_MARKS[kind], size=40, strokeWidth=1.5, filled=False).encode(
                 x=x, y=y, color=color, tooltip=["rate:N", "layer:N", "value:N"]
             )
         )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from vanishlab.plots.axes import QUANTITIES
-from vanishlab.plots.rates import RateScale, rate_label
+from vanishlab.plots.rates import rate_label
 from vanishlab.plots.words import describe_step
 from vanishlab.prediction_text import power_of_ten
 from vanishlab.record import Record
@@ -33,7 +33,8 @@ def profile(record: Record, quantity: str, step: int, prediction: Prediction | N
         f"learning rate {rate_label(float(rate))}: {number(curve[0])} and {number(curve[-1])}"
         for rate, curve in zip(summary.learning_rate, summary.median, strict=True)
     ]
-    return f"{name} against the layer {when}, at layer {record.layer[0]} and at layer {record.layer[-1]}. {_some(parts)}."
+    ends = f"at layer {record.layer[0]} and at layer {record.layer[-1]}"
+    return f"{name} against the layer {when}, {ends}. {_some(parts)}."
 
 
 def over_steps(record: Record, what: str, steps: np.ndarray, values: np.ndarray) -> str:
@@ -84,20 +85,14 @@ def moving(title: str, record: Record, frames: Frames, steps: tuple[int, ...]) -
         ends = [power_of_ten(float(frames.values[frame, place, end])) for end in (0, -1) for frame in (0, -1)]
         ends = ["no value" if value == "unknown" else value for value in ends]
         parts.append(f"learning rate {rate_label(rate)}: {ends[0]} to {ends[1]}, and {ends[2]} to {ends[3]}")
-    return (
-        f"{title} against the layer, moving from step {steps[0]} to step {steps[-1]}; at layer {record.layer[0]}, and at "
-        f"layer {record.layer[-1]}. {_some(parts)}. {len(frames.marks)} marks stand for zeros and infinities."
-    )
+    text = f"{title} against the layer, moving from step {steps[0]} to step {steps[-1]}; "
+    text += f"at layer {record.layer[0]}, and at layer {record.layer[-1]}. {_some(parts)}."
+    return text + (f" {len(frames.marks)} marks stand for zeros and infinities." if frames.marks else "")
 
 
 def number(value: float) -> str:
     """Return a number of three digits in words that a listener understands."""
     return "no value" if math.isnan(value) else f"{value:.3g}"
-
-
-def rates_of(record: Record) -> int:
-    """Return the number of learning rates."""
-    return len(RateScale.of([record]).rates)
 
 
 def _plain(quantity: str) -> str:

@@ -52,9 +52,8 @@ def open_sources(given: Given) -> list[Source]:
         raise InputError("report needs at least one record file or folder, got none")
     for source in sources:
         if source.record is not None and (len(source.record.step) == 0 or len(source.record.layer) == 0):
-            raise InputError(
-                f"record must hold at least one recorded step and layer, got none in {str(source.path or source.name)!r}"
-            )
+            where = str(source.path or source.name)
+            raise InputError(f"record must hold at least one recorded step and layer, got none in {where!r}")
     return _named_apart(sources)
 
 

@@ -1,4 +1,4 @@
-"""`write_report(given, out)`: everything gathered, drawn, and put into one page, which is written whole or not at all."""
+"""`write_report(given, out)`: everything gathered, drawn, and put into one page, written whole or not at all."""
 
 import base64
 import hashlib
@@ -65,8 +65,7 @@ def render(sources: list[Any], *, title: str | None = None, command: str | None 
 
     page = page_of(sources, title=title, command=command)
     # Text of the page can run nothing even where it got past the escaping: only these scripts, by hash, are let run.
-    scripts = [_vega(), (_HERE / "report.js").read_text(encoding="utf-8")] if page.players else []
-    scripts = scripts or [(_HERE / "report.js").read_text(encoding="utf-8")]
+    scripts = [*([_vega()] if page.players else []), (_HERE / "report.js").read_text(encoding="utf-8")]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -85,7 +84,8 @@ def render(sources: list[Any], *, title: str | None = None, command: str | None 
 
 
 def _policy(scripts: list[str]) -> str:
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts)
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
 
 
