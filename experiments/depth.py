@@ -69,7 +69,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(*save_both(comparison(titled, quantity), options.out / quantity))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html"))
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     )
     print(table)
     if options.report:
-        print(write_report(out / "record.npz", out / "report.html"))
+        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

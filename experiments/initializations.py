@@ -61,7 +61,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(*save_both(comparison(records, quantity, columns=4), options.out / quantity))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html"))
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,13 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         )
         print(*save_both(figure, options.out / activation))
     if options.report:
-        print(write_report([options.out / name for name in INITIALIZATIONS], options.out / "report.html"))
+        print(
+            write_report(
+                [options.out / name for name in INITIALIZATIONS],
+                options.out / "report.html",
+                title=str(__doc__).splitlines()[0],
+            )
+        )
 
 
 if __name__ == "__main__":

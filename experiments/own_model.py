@@ -82,7 +82,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     for name, figure in figures.items():
         print(*save_both(figure, out / name))
     if options.report:
-        print(write_report(out / "record.npz", out / "report.html"))
+        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     print(*save_both(phase_figure(diagram, points), options.out / "phase_diagram"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
-        print(write_report(paths, options.out / "report.html"))
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

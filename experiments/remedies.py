@@ -86,7 +86,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     print(*save_both(draw(league, chance=1 / data.num_classes), options.out / "league"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html"))
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 def file_name(name: str) -> str:

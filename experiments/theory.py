@@ -88,7 +88,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     print_table(f"{len(data.y)} examples of {data.name}, {options.seeds} seeds at step 0", COLUMNS, rows)
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
-        print(write_report(paths, options.out / "report.html"))
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -285,6 +286,29 @@ def test_what_cannot_be_shown_is_said_and_nothing_is_written(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
+def test_the_command_line_writes_a_report_and_tells_mistakes_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vanishlab import cli
+
+    def call(*words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["vanishlab", *map(str, words)])
+        cli.main()
+
+    flags = ("--depth", 2, "--width", 4, "--steps", 1, "--data", "moons", "--max-examples", 16)
+    call("train", *flags, "--out", tmp_path / "a b", "--report")
+    page = Page(tmp_path / "a b" / "report.html")
+    line = (
+        f"vanishlab train --depth 2 --width 4 --steps 1 --data moons --max-examples 16 --out '{tmp_path}/a b' --report"
+    )
+    assert line in page.shown
+    assert "report.html (" in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(SystemExit) as stop:
+        call("report", tmp_path / "nowhere", "--out", tmp_path / "r.html")
+    assert stop.value.code == 2 and not (tmp_path / "r.html").exists()
+    assert capsys.readouterr().err.startswith("vanishlab: error: path must be a record file or a folder that exists")
+
+
 def test_no_paths_and_a_folder_as_the_file_are_mistakes(record: vl.Record, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^report needs at least one record file or folder, got none$"):
         write_report([], tmp_path / "report.html")
@@ -293,8 +317,6 @@ def test_no_paths_and_a_folder_as_the_file_are_mistakes(record: vl.Record, tmp_p
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "altair", None)
     with pytest.raises(InputError, match=r"^report needs altair: pip install 'vanishlab\[report\]'$"):
         check_extra()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.data import DATA_NAMES
 from vanishlab.record import Record
 from vanishlab.report.forecast import examples_of
 from vanishlab.report.sources import Source
@@ -51,9 +52,11 @@ class Commands:
         if flags is None:
             made = ["# the code around your own model made this record; see experiments/own_model.py"]
             return Commands(made, [], load, pictures, plot)
-        train = line(["vanishlab", "train", *flags])
-        predict = line(["vanishlab", "predict", *flags, "--measure"])
-        return Commands([train], [predict], load, pictures, plot)
+        train, predict = ["vanishlab", "train", *flags], ["vanishlab", "predict", *flags, "--measure"]
+        remarks = []
+        if (data := record.environment.get("data", "")) not in DATA_NAMES:
+            remarks = [f"# the data {data!r} must be given by the path of its .npz file"]
+        return Commands([*remarks, line(train)], [*remarks, line(predict)], load, pictures, plot)
 
     @property
     def start(self) -> list[str]:
