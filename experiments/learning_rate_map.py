@@ -80,13 +80,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         )
         print(*save_both(figure, options.out / activation))
     if options.report:
-        print(
-            write_report(
-                [options.out / name for name in INITIALIZATIONS],
-                options.out / "report.html",
-                title=str(__doc__).splitlines()[0],
-            )
-        )
+        folders = [options.out / name for name in INITIALIZATIONS]
+        print(write_report(folders, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":
