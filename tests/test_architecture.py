@@ -49,6 +49,7 @@ ORDER = (
     "console",
     "prediction_text",
     "sweep_report",
+    "report",
     "cli",
     "__main__",
 )

@@ -74,7 +74,7 @@ class Diagnosis:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self._headline()), title_justify="left")
+        table = Table(title=Text(self.headline), title_justify="left")
         for column in ("verdict", "layers", "why", "numbers"):
             table.add_column(column, overflow="fold")
         for verdict in self.verdicts:
@@ -86,7 +86,9 @@ class Diagnosis:
         lines = [Text(f"{place}. {remedy.name}: {remedy.change}") for place, remedy in enumerate(self.remedies, 1)]
         return Group(table, *([Text("What to change, the most promising first:"), *lines] if lines else []))
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The decay of delta in one line: its factor per layer, and over all of them."""
         if self.decay.layers < 2:
             return "no decay of delta: it was measured in fewer than two layers"
         text = f"delta is multiplied by {self.decay.factor:.3g} per layer on its way back"

@@ -1,0 +1,90 @@
+"""Maps of a sweep, or of several records: a value over two things that vary, a cell for each pair."""
+
+from dataclasses import dataclass
+
+from vanishlab.plots.maps import sweep_map
+from vanishlab.report.drawing import Picture, key, panel_axes, picture
+from vanishlab.report.gathered import Gathered
+from vanishlab.report.sentences import number
+from vanishlab.sweeping.cells import AXES, Cells, Value, cells_of
+
+_MOST = 4  # pairs of things that vary
+_NAMES: dict[Value, str] = {
+    "accuracy": "training accuracy at the end",
+    "delta_ratio_at_start": "delta, first layer over last, before training",
+}
+
+
+@dataclass(frozen=True)
+class Map:
+    """Pictures of one pair of axes."""
+
+    title: str
+    text: str
+    pictures: list[Picture]
+    keys: list[Picture]
+
+
+def maps_of(gathered: Gathered) -> list[Map]:
+    """Return the maps of everything with a config: the learning rate against each thing that varies, or the first two.
+
+    Nothing where fewer than two things vary.
+    """
+    axes = varying(gathered)
+    if len(axes) < 2:
+        return []
+    x = "learning_rate" if "learning_rate" in axes else axes[-1]
+    return [_map(gathered, x, y, axes) for y in [axis for axis in axes if axis != x][:_MOST]]
+
+
+def varying(gathered: Gathered) -> list[str]:
+    """Return the config fields, and "learning_rate", that differ between the runs."""
+    tables = [network.columns for network in gathered.networks]
+    if any("depth" not in table for table in tables):
+        return []
+    return [axis for axis in AXES if len({value for table in tables for value in table[axis].tolist()}) > 1]
+
+
+def _map(gathered: Gathered, x: str, y: str, axes: list[str]) -> Map:
+    pictures, handles = [], {}
+    for value, name in _NAMES.items():
+        cells = cells_of(gathered, x, y, value)
+        figure, ax = panel_axes(1.25)
+        log_values = value == "delta_ratio_at_start"
+        drawn = sweep_map(
+            ax, cells.x, cells.y, cells.values, diverged=cells.diverged if value == "accuracy" else None,
+            bounds=None if log_values else (0.0, 1.0), label=name.split(",")[0] if log_values else "accuracy",
+            x_label=_plain(x), y_label=_plain(y), log_x=x == "learning_rate", log_values=log_values, legend=False,
+        )  # fmt: skip
+        handles |= {str(handle.get_label()): handle for handle in drawn.handles}
+        pictures.append(picture(figure, name, _alt(name, x, y, cells), cells=True))
+    others = [_plain(axis) for axis in axes if axis not in (x, y)]
+    text = "Each cell is the median over seeds"
+    text += f" and over {', '.join(others)}." if others else "."
+    keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.", cells=True)] if handles else []
+    return Map(f"{_plain(y)} × {_plain(x)}", text, pictures, keys)
+
+
+def _alt(name: str, x: str, y: str, cells: Cells) -> str:
+    known = [
+        (float(cells.values[row, column]), cells.y[row], cells.x[column])
+        for row in range(len(cells.y)) for column in range(len(cells.x))
+        if cells.values[row, column] == cells.values[row, column]
+    ]  # fmt: skip
+    text = f"Map of {name}, {len(cells.y)} values of {_plain(y)} by {len(cells.x)} of {_plain(x)}"
+    if not known:
+        return f"{text}: no value in any cell."
+    ends = [
+        f"{word} {number(value)} at {_plain(y)} {at_y}, {_plain(x)} {at_x}"
+        for word, (value, at_y, at_x) in (("lowest", min(known, key=_value)), ("highest", max(known, key=_value)))
+    ]
+    gone = int((cells.diverged >= 1).sum())
+    return f"{text}: {'; '.join(ends)}" + (f"; in {gone} cells all runs diverged." if gone else ".")
+
+
+def _value(cell: tuple[float, object, object]) -> float:
+    return cell[0]
+
+
+def _plain(axis: str) -> str:
+    return axis.replace("_", " ")
