@@ -17,6 +17,7 @@ import tyro
 from vanishlab import NetworkConfig, TrainingConfig, load_data
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import print_table, run, train_all
+from vanishlab.language import say
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
 
@@ -64,7 +65,10 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
             factors = (record.delta_rms[:, 0, 0] / record.delta_rms[:, 0, -2]) ** (1 / (depth - 1))  # (run,)
             rows.append([depth, float(np.median(factors)), float(factors.min()), float(factors.max())])
     print_table("factor of delta per hidden layer, at the start", ("depth", "median", "lowest", "highest"), rows)
-    titled = {name.replace("_", ", depth "): record for name, record in records.items()}
+    titled = {
+        say("{activation}, depth {depth}", activation=network.activation, depth=network.depth): records[name]
+        for name, (network, _) in variants.items()
+    }
     for quantity in ("delta_rms", "gradient_norm"):
         print(*save_both(comparison(titled, quantity), options.out / quantity))
     if options.report:

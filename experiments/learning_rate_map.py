@@ -21,6 +21,7 @@ import tyro
 
 from vanishlab import TrainingConfig, load_data
 from vanishlab.console import run
+from vanishlab.language import say
 from vanishlab.plots import save_both, sweep_figure
 from vanishlab.report import check_extra, write_report
 from vanishlab.sweep_report import run_and_report
@@ -67,15 +68,21 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         keys = {key for chunk in plan.chunks for key in chunk.keys}
         cells = cells_of(load_sweep(folder).only(keys), "learning_rate", "depth")
         figure = sweep_figure(
-            f"{cells.runs.sum()} {activation} networks of width {options.width} after {options.steps} steps",
+            say(
+                "{networks} {activation} networks of width {width} after {steps} steps",
+                networks=cells.runs.sum(),
+                activation=activation,
+                width=options.width,
+                steps=options.steps,
+            ),
             cells.x,
             [str(depth) for depth in cells.y],
             cells.values,
             diverged=cells.diverged,
             bounds=(0.0, 1.0),
-            label="training accuracy, median over seeds",
-            x_label="learning rate",
-            y_label="hidden layers",
+            label=say("training accuracy, median over seeds"),
+            x_label=say("learning rate"),
+            y_label=say("hidden layers"),
             log_x=True,
         )
         print(*save_both(figure, options.out / activation))

@@ -20,6 +20,7 @@ import tyro
 from vanishlab import NetworkConfig, TrainingConfig, load_data
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import run, train_all
+from vanishlab.language import say
 from vanishlab.plots import comparison, history_figure, learning_rate_figure, save_both, three_curves, training_figure
 from vanishlab.report import check_extra, write_report
 
@@ -60,7 +61,10 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     }
     records = train_all(variants, data, options.out)
     columns = len(options.depths)
-    titled = {name.replace("_", ", depth "): record for name, record in records.items()}
+    titled = {
+        say("{activation}, depth {depth}", activation=network.activation, depth=network.depth): records[name]
+        for name, (network, _) in variants.items()
+    }
     figures = {
         "delta_rms_at_start": comparison(titled, "delta_rms", 0, columns=columns),
         "gradient_norm": comparison(titled, "gradient_norm", columns=columns),

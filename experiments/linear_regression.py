@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from vanishlab import gradient_descent, linear_regression_gradient
 from vanishlab.console import output_folder, print_table, run
 from vanishlab.files import write_whole
+from vanishlab.language import say
 from vanishlab.plots import save_both
 
 TRUTH = (2.0, 3.0)  # intercept and slope
@@ -77,9 +78,12 @@ def draw(paths: dict[float, np.ndarray], features: np.ndarray, targets: np.ndarr
         ax.plot(path[:, 0], path[:, 1], "o-", color="white", markersize=3, linewidth=0.7)
         ax.plot(*path[0], "s", color="white", markersize=7)
         ax.plot(*solution, "*", color="#D55E00", markersize=14)
-        ax.set(title=f"learning rate {rate:g}", xlabel="intercept", xlim=(-1.5, 6), ylim=(-1.5, 6))
-    axes[0].set_ylabel("slope")
-    figure.suptitle("Gradient descent on log₁₀ of the mean squared error; from the square; the star is least squares")
+        ax.set(title=say("learning rate {rate}", rate=f"{rate:g}"), xlim=(-1.5, 6), ylim=(-1.5, 6))
+        ax.set_xlabel(say("intercept"))
+    axes[0].set_ylabel(say("slope"))
+    figure.suptitle(
+        say("Gradient descent on log₁₀ of the mean squared error; from the square; the star is least squares")
+    )
     return figure
 
 

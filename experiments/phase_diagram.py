@@ -20,6 +20,7 @@ import tyro
 from vanishlab import InputError, NetworkConfig, Record, TrainingConfig, load_data
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import output_folder, print_table, run, train_and_save
+from vanishlab.language import say
 from vanishlab.plots import phase_figure, save_both
 from vanishlab.report import check_extra, write_report
 from vanishlab.theory.meanfield import critical_point, mean_field, network_point
@@ -92,7 +93,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     diagram = phase_diagram(
         options.activation, around=(max(w for w, _ in points.values()), max(b for _, b in points.values()))
     )
-    print(*save_both(phase_figure(diagram, points), options.out / "phase_diagram"))
+    shown = {say("critical") if name == "critical" else name: point for name, point in points.items()}
+    print(*save_both(phase_figure(diagram, shown), options.out / "phase_diagram"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
         print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from vanishlab import NetworkConfig, Record, TrainingConfig, load_data
 from vanishlab.console import print_table, run, train_all
+from vanishlab.language import say
 from vanishlab.plots import save_both
 from vanishlab.report import check_extra, write_report
 
@@ -108,18 +109,18 @@ def draw(league: list[list], chance: float) -> Figure:
     accuracy, delta = figure.subplots(1, 2, sharey=True)
     place = np.arange(len(league))[::-1]
     accuracy.barh(place, [row[2] for row in league], color="#0072B2")
-    accuracy.axvline(chance, color="black", linestyle=":", label="chance; level delta")
-    accuracy.set(xlabel="test accuracy", xlim=(0, 1), yticks=place, yticklabels=[row[0] for row in league])
+    accuracy.axvline(chance, color="black", linestyle=":", label=say("chance; level delta"))
+    accuracy.set(xlabel=say("test accuracy"), xlim=(0, 1), yticks=place, yticklabels=[say(row[0]) for row in league])
     marks = {"delta at start": {"marker": "o", "markersize": 11, "markerfacecolor": "none", "color": "#D55E00"},
              "delta at end": {"marker": "D", "markersize": 5, "color": "#009E73"}}  # fmt: skip
     for column, (label, mark) in enumerate(marks.items(), start=4):
         values = np.array([row[column] for row in league])
         shown = np.isfinite(values) & (values > 0)
-        delta.plot(values[shown], place[shown], linestyle="none", label=label, **mark)
+        delta.plot(values[shown], place[shown], linestyle="none", label=say(label), **mark)
     delta.axvline(1.0, color="black", linestyle=":")
-    delta.set(xscale="log", xlabel="delta at the first layer / at the last")
+    delta.set(xscale="log", xlabel=say("delta at the first layer / at the last"))
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle("What mends a sigmoid network that does not train")
+    figure.suptitle(say("What mends a sigmoid network that does not train"))
     return figure
 
 

@@ -21,6 +21,7 @@ import tyro
 
 from vanishlab import TrainingConfig, load_data
 from vanishlab.console import run
+from vanishlab.language import say
 from vanishlab.plots import save_both, sweep_figure
 from vanishlab.report import check_extra, write_report
 from vanishlab.sweep_report import run_and_report
@@ -66,16 +67,22 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     scales = np.linspace(min(options.sigma_w), max(options.sigma_w), 200)
     depth_scales = [6.0 * mean_field("tanh", float(scale), SIGMA_B).xi_c for scale in scales]
     figure = sweep_figure(
-        f"{cells.runs.sum()} tanh networks of width {options.width} after {options.steps} steps",
+        say(
+            "{networks} {activation} networks of width {width} after {steps} steps",
+            networks=cells.runs.sum(),
+            activation="tanh",
+            width=options.width,
+            steps=options.steps,
+        ),
         cells.x,
         cells.y,
         cells.values,
         diverged=cells.diverged,
         bounds=(0.0, 1.0),
-        curves={"6 xi_c, theory": (scales, np.array(depth_scales))},
-        label="training accuracy",
+        curves={say("6 xi_c, theory"): (scales, np.array(depth_scales))},
+        label=say("training accuracy"),
         x_label="sigma_w",
-        y_label="hidden layers",
+        y_label=say("hidden layers"),
     )
     print(*save_both(figure, options.out / "trainability"))
     if options.report:

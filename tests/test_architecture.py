@@ -15,6 +15,8 @@ PACKAGE = Path(vl.__file__).parent
 # Each module may import only from those before it. A folder is one entry; its own files must not go in a circle.
 ORDER = (
     "errors",
+    "chinese",
+    "language",
     "files",
     "norms",
     "activations",
@@ -186,7 +188,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_modules_that_need_no_torch_do_not_import_it() -> None:
-    light = ("errors", "files", "activations", "config", "data", "descent", "reasons", "record")
+    light = ("errors", "language", "files", "activations", "config", "data", "descent", "reasons", "record")
     code = f"import sys, {', '.join(f'vanishlab.{name}' for name in light)}; "
     code += LOADED.format(heavy=("torch", "sklearn", "matplotlib", "pandas", "rich", "tyro"))
     assert python(code) == []

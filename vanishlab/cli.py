@@ -18,6 +18,7 @@ from vanishlab.console import (
     train_and_save,
 )
 from vanishlab.errors import InputError
+from vanishlab.language import say
 from vanishlab.sweeping.grid import Grid
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _draw_theory(prediction: "Prediction", record: "Record | None", folder: Path
     except InputError:
         return  # its sentence has been printed
     diagram = phase_diagram(network.activation, around=point)
-    points = {f"your network ({network.initialization})": point}
+    points = {say("your network ({initialization})", initialization=network.initialization): point}
     print(*plots.save_both(plots.phase_figure(diagram, points), folder / "phase_diagram"))
 
 

@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import functools
+import inspect
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 import tyro
@@ -18,6 +19,7 @@ from vanishlab.blocks import at_most
 from vanishlab.config import LossName, NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError, check_choice, nearest
 from vanishlab.files import output_folder
+from vanishlab.language import LanguageName
 
 if TYPE_CHECKING:
     from vanishlab.data import Dataset
@@ -28,14 +30,20 @@ _INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
 _MISTAKE = 2
 
 
-def run(command: Callable[..., object] | Mapping[str, Callable[..., object]], description: str | None = None) -> None:
+def run(
+    command: Callable[..., object] | Mapping[str, Callable[..., object]],
+    description: str | None = None,
+    *,
+    translated: bool = True,
+) -> None:
     """Call `command` (or one of several, by its name) with arguments from the command line, and exit.
 
-    Exit codes: 0; 2 for a user's mistake, told in one line on stderr; 130 after Ctrl-C.
+    Each command also has the flag --language, the language that holds while it runs, unless its pictures are not
+    `translated`. Exit codes: 0; 2 for a user's mistake, told in one line on stderr; 130 after Ctrl-C.
     """
     program = Path(sys.argv[0]).name.replace("__main__.py", "vanishlab")
     try:
-        _parse(command, description)()
+        _parse(command, description, translated)()
     except InputError as error:
         _fail(program, str(error))
     except BrokenPipeError:  # the reader, `head` say, has had enough
@@ -45,7 +53,7 @@ def run(command: Callable[..., object] | Mapping[str, Callable[..., object]], de
         sys.exit(_INTERRUPTED)
 
 
-def _parse(command: Any, description: str | None) -> Callable[[], object]:
+def _parse(command: Any, description: str | None, translated: bool) -> Callable[[], object]:
     """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
     calls: list[Callable[[], object]] = []
     if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
@@ -54,9 +62,11 @@ def _parse(command: Any, description: str | None) -> Callable[[], object]:
     def bound(function: Callable[..., object]) -> Callable[..., None]:
         # tyro reads the signature of what it calls; the call itself is left for later, out of its error handling.
         @functools.wraps(function)
-        def later(*args: Any, **kwargs: Any) -> None:
-            calls.append(lambda: function(*args, **kwargs))
+        def later(*args: Any, language: str = "en", **kwargs: Any) -> None:
+            calls.append(lambda: _call(function, language, *args, **kwargs))
 
+        if translated:
+            _add_language(later, function)
         return later
 
     said = io.StringIO()
@@ -72,6 +82,26 @@ def _parse(command: Any, description: str | None) -> Callable[[], object]:
             raise  # --help
         raise InputError(_one_line(said.getvalue())) from None
     return calls[0]
+
+
+def _add_language(later: Callable[..., None], function: Callable[..., object]) -> None:
+    """Let tyro see one more argument of `later` than `function` has: --language."""
+    flag = Annotated[LanguageName, tyro.conf.arg(help="Language of what is drawn: English or Chinese.")]
+    signature = inspect.signature(function)
+    last = inspect.Parameter("language", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=flag)
+    vars(later)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), last])
+    later.__annotations__ = {**get_type_hints(function, include_extras=True), "language": flag}
+    del vars(later)["__wrapped__"]  # where tyro would look for types
+
+
+def _call(function: Callable[..., object], language: str, *args: Any, **kwargs: Any) -> None:
+    if language == "en":  # as it is, without matplotlib
+        function(*args, **kwargs)
+        return
+    from vanishlab import plots
+
+    with plots.language(language):
+        function(*args, **kwargs)
 
 
 def _one_line(box: str) -> str:

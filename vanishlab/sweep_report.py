@@ -11,6 +11,7 @@ import numpy as np
 
 from vanishlab.console import print_table
 from vanishlab.errors import InputError, first_line
+from vanishlab.language import say
 from vanishlab.record import Record
 from vanishlab.sweeping.plan import Plan, estimate_seconds
 from vanishlab.sweeping.running import Executor, Progress, SweepFailed, run_plan
@@ -129,15 +130,15 @@ def _draw_map(saved: Sweep, out: Path) -> None:
     y, x = axes  # the learning rate, where it varies, to the right
     cells = cells_of(saved, x, y)
     figure = sweep_figure(
-        f"accuracy of {cells.runs.sum()} networks",
+        say("accuracy of {networks} networks", networks=cells.runs.sum()),
         cells.x,
         cells.y,
         cells.values,
         diverged=cells.diverged,
         bounds=(0.0, 1.0),
-        label="training accuracy, median over seeds",
-        x_label=x.replace("_", " "),
-        y_label=y.replace("_", " "),
+        label=say("training accuracy, median over seeds"),
+        x_label=say(x.replace("_", " ")),
+        y_label=say(y.replace("_", " ")),
         log_x=x == "learning_rate",
     )
     print(*save_both(figure, out / "map"))

@@ -84,7 +84,7 @@ def run_script(source: str, measure: Callable[[bool, Path], list[Claim]]) -> Non
         if not all(claim.holds for claim in claims):
             sys.exit(1)
 
-    run(command)
+    run(command, translated=False)
 
 
 def _number(value: float) -> str:

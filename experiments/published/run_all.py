@@ -140,4 +140,4 @@ def _line(entries: list[str] | tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, translated=False)

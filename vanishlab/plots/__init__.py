@@ -6,6 +6,8 @@
     plots.depth_profile(ax, record, "delta_rms", step=0)             # on axes of your own
     plots.save_both(plots.prediction_figure(prediction, record), "pictures/theory")
     plots.save_both(plots.phase_figure(diagram, {"mine": (1.2, 0.1)}), "pictures/phases")
+    with plots.language("zh"):                                       # in Chinese
+        plots.save_both(plots.three_curves(record), "pictures/sigmoid_zh")
 
 Nothing here computes more than records and predictions offer, opens a window, or touches pyplot's global state.
 """
@@ -23,6 +25,7 @@ from vanishlab.plots.figures import (
     training_figure,
     update_ratio_figure,
 )
+from vanishlab.plots.fonts import language
 from vanishlab.plots.history import HistoryArtists, history
 from vanishlab.plots.maps import SweepMapArtists, sweep_map
 from vanishlab.plots.phases import PhaseArtists, phase_map
@@ -47,6 +50,7 @@ __all__ = [
     "describe_network",
     "history",
     "history_figure",
+    "language",
     "learning_rate_figure",
     "learning_rate_panel",
     "loss_curves",

@@ -18,6 +18,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from vanishlab.blocks import Block, layer_blocks
 from vanishlab.errors import InputError, check_choice
+from vanishlab.language import say
 from vanishlab.record import Record
 
 QUANTITIES = {
@@ -33,13 +34,14 @@ QUANTITIES = {
 LAYER_LABEL = "layer (1 = nearest the input)"
 NEUTRAL = "0.3"
 
-_MARKS: dict[str, tuple[str, dict[str, Any]]] = {
+MARKS: dict[str, tuple[str, dict[str, Any]]] = {
     "zero": ("zero", {"marker": "x"}),
     "underflow": ("underflow", {"marker": "v", "markerfacecolor": "white"}),
     "infinite": ("infinite", {"marker": "^"}),
     "diverged": ("diverged", {"marker": "X", "markeredgecolor": "white", "markeredgewidth": 0.7, "markersize": 9.0}),
     "gap": ("gap: no value", {"marker": ""}),
 }
+"""Marks for what has no place on an axis: what the key calls them, and how they look."""
 _DECADES = 2.4  # a log axis shows at least these, so that a flat curve looks flat
 _STRIP, _ROW, _PAD = 42.0, 6.0, 2.5  # points: the tallest rows together, the tallest row, the margin around them
 _LOWEST_STRIP = 16.0  # points: leaves room for its label below the axis's lowest
@@ -68,7 +70,7 @@ def on_axis(values: np.ndarray, logarithmic: bool = False) -> np.ndarray:
 
 def draw_mark(ax: Axes, kind: str, x: Any, y: Any, color: Any, **style: Any) -> Line2D:
     """Draw marks of one kind on top of everything, also outside the axes' frame; they do not widen the axes."""
-    style = {"markersize": 5.0, "markeredgewidth": 0.9, "transform": ax.transData} | _MARKS[kind][1] | style
+    style = {"markersize": 5.0, "markeredgewidth": 0.9, "transform": ax.transData} | MARKS[kind][1] | style
     line = Line2D(x, y, linestyle="none", color=color, clip_on=False, label=f"_{kind}", zorder=4, **style)
     ax.add_artist(line)
     return line
@@ -78,7 +80,7 @@ def mark_handles(kinds: Iterable[str]) -> list[Line2D]:
     """Return a grey handle for the legend for each kind of mark, in a fixed order."""
     kinds = set(kinds)
     plain = {"linestyle": "none", "color": NEUTRAL, "markersize": 6.0}
-    return [Line2D([], [], label=label, **plain | style) for kind, (label, style) in _MARKS.items() if kind in kinds]
+    return [Line2D([], [], label=say(name), **plain | style) for kind, (name, style) in MARKS.items() if kind in kinds]
 
 
 def draw_off_scale(
@@ -183,7 +185,7 @@ def fit_decade_axis(axes: Sequence[Axes]) -> None:
 
 def set_layer_axis(ax: Axes, layer: np.ndarray, ticks: int = 7, names: Sequence[str] = ()) -> None:
     """Make x the layer number, or where `names` group the layers into blocks, mark and name each block's first."""
-    ax.set_xlabel(LAYER_LABEL)
+    ax.set_xlabel(say(LAYER_LABEL))
     if len(layer) == 0:
         return
     first, last = float(layer[0]), float(layer[-1])
@@ -203,7 +205,7 @@ def own_names(record: Record) -> tuple[str, ...]:
 
 def set_block_axis(axis: Axis, layer: np.ndarray, blocks: Sequence[Block]) -> None:
     """Put a tick at the first layer of each block, and names at as many of them as have room."""
-    axis.set_label_text("layer, by block")
+    axis.set_label_text(say("layer, by block"))
     # A name every so often: at least a fifteenth of the axis between two of them.
     gap, labelled = len(layer) / 15, [blocks[0]]
     for block in blocks[1:]:
@@ -226,7 +228,7 @@ def layer_ticks(first: float, last: float, ticks: int = 7) -> list[float]:
 
 def set_step_axis(ax: Axes, step: np.ndarray) -> None:
     """Make x the step: logarithmic from 1 on, linear below, where the steps lie like that."""
-    ax.set_xlabel("step (updates made)")
+    ax.set_xlabel(say("step (updates made)"))
     gaps = np.diff(step)
     if len(gaps) > 2 and gaps.max() > 2 * np.median(gaps):  # record_every="log"; else only the last gap is another
         ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
@@ -239,7 +241,7 @@ def set_step_axis(ax: Axes, step: np.ndarray) -> None:
 
 def set_rate_axis(ax: Axes, rates: np.ndarray) -> None:
     """Make x the learning rate, on a log axis with room on both sides."""
-    ax.set_xlabel("learning rate")
+    ax.set_xlabel(say("learning rate"))
     ax.set_xscale("log")
     room = max((rates[-1] / rates[0]) ** 0.05, 1.01)
     ax.set_xlim(rates[0] / room, rates[-1] * room)
@@ -262,7 +264,7 @@ def set_rate_ticks(axis: Axis, rates: Sequence[float], at_most: int) -> None:
 def say_why_empty(ax: Axes, record: Record, values: np.ndarray) -> None:
     """Write into the axes why there is nothing in them, if all `values` are NaN."""
     if np.isnan(values).all():
-        why = "every run has diverged" if bool(record.diverged.all()) else "not measured"
+        why = say("every run has diverged" if bool(record.diverged.all()) else "not measured")
         ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=NEUTRAL)
 
 

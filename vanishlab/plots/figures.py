@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError, check_integer
 from vanishlab.files import write_whole
+from vanishlab.language import listed, say
 from vanishlab.plots.axes import (
     LAYER_LABEL,
     QUANTITIES,
@@ -25,6 +26,7 @@ from vanishlab.plots.axes import (
     open_floor,
     set_layer_axis,
 )
+from vanishlab.plots.fonts import legible, make_legible
 from vanishlab.plots.history import history
 from vanishlab.plots.maps import sweep_map
 from vanishlab.plots.phases import phase_map
@@ -51,6 +53,7 @@ _DPI = 160
 _THREE = ("activation_rms", "delta_rms", "gradient_norm")
 
 
+@legible
 def three_curves(record: Record, step: int = -1) -> Figure:
     """Return the lab's first picture: activation RMS, delta RMS and gradient norm against the layer, side by side."""
     scale = RateScale.of([record])
@@ -59,21 +62,23 @@ def three_curves(record: Record, step: int = -1) -> Figure:
     for ax, quantity in zip(axes, _THREE, strict=True):
         kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
     _align_floors(axes)
-    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
     _draw_key(figure, axes, scale, [record], kinds)
     return figure
 
 
+@legible
 def update_ratio_figure(record: Record, step: int = -1) -> Figure:
     """Return the update-to-weight ratio against the layer."""
     scale = RateScale.of([record])
     figure, axes = _figure(1, 1, 7.5, 4.8)
     artists = update_ratio(axes[0], record, step, scale=scale, key=False)
-    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
     _draw_key(figure, axes, scale, [record], artists.marks, artists.extra)
     return figure
 
 
+@legible
 def history_figure(record: Record, run: int = 0, quantities: Sequence[str] = ("delta_rms", "gradient_norm")) -> Figure:
     """Return heatmaps of one run, layer × step, one for each of the quantities."""
     if len(quantities) == 0:
@@ -84,15 +89,18 @@ def history_figure(record: Record, run: int = 0, quantities: Sequence[str] = ("d
     for ax, quantity in zip(axes, quantities, strict=True):
         handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
     one = record.select(run=run)
-    which = f"learning rate {rate_label(one.learning_rate[0])}"
-    which += f", seed {one.seed[0]}" if one.seed[0] >= 0 else ""
-    which += f" (diverged at step {one.diverged_step[0]})" if one.diverged[0] else ""
-    _set_title(figure, describe_network(record), ", ".join(filter(None, [which, describe_setting(one)])))
+    which = say("learning rate {rate}", rate=rate_label(one.learning_rate[0]))
+    if one.seed[0] >= 0:
+        which = listed([which, say("seed {seed}", seed=one.seed[0])])
+    if one.diverged[0]:
+        which = say("{run} (diverged at step {step})", run=which, step=one.diverged_step[0])
+    _set_title(figure, describe_network(record), listed([which, describe_setting(one)]))
     if handles:
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
+@legible
 def training_figure(record: Record, *, chance: float | None = None) -> Figure:
     """Return training loss and accuracy against the step; `chance` is the accuracy of guessing."""
     scale = RateScale.of([record])
@@ -104,16 +112,18 @@ def training_figure(record: Record, *, chance: float | None = None) -> Figure:
     return figure
 
 
+@legible
 def learning_rate_figure(record: Record, step: int = -1) -> Figure:
     """Return the loss and the first layer's share of the last against the learning rate."""
     figure, axes = _figure(1, 2, 11.0, 4.4)
     artists = learning_rate_panel(axes[0], axes[1], record, step, key=False)
-    _set_title(figure, f"{describe_network(record)}, {describe_step([record], step)}", describe_setting(record))
+    _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
     handles = [*artists.ratios.values(), *mark_handles(artists.marks)]
     figure.legend(handles=handles, loc="outside right center", frameon=False)
     return figure
 
 
+@legible
 def comparison(
     records: Mapping[str, Record], quantity: str = "gradient_norm", step: int = -1, *, columns: int | None = None
 ) -> Figure:
@@ -142,18 +152,19 @@ def comparison(
     fit_log_axis(drawn)
     _align_floors(drawn)
     for place, ax in enumerate(drawn):
-        ax.set_xlabel(LAYER_LABEL if place + columns >= len(drawn) else "")
-        ax.set_ylabel(QUANTITIES[quantity] if place % columns == 0 else "")
+        ax.set_xlabel(say(LAYER_LABEL) if place + columns >= len(drawn) else "")
+        ax.set_ylabel(say(QUANTITIES[quantity]) if place % columns == 0 else "")
     settings = {describe_setting(record) for record in records.values()}
     _set_title(
         figure,
-        f"{QUANTITIES[quantity]}, {describe_step(records.values(), step)}",
+        listed([say(QUANTITIES[quantity]), describe_step(records.values(), step)]),
         settings.pop() if len(settings) == 1 else "",
     )
     _draw_key(figure, drawn, scale, list(records.values()), kinds)
     return figure
 
 
+@legible
 def sweep_figure(title: str, x: ArrayLike, y: ArrayLike, values: ArrayLike, **options: Any) -> Figure:
     """Return a `sweep_map` under a title; arguments and errors are those of `sweep_map`."""
     figure, axes = _figure(1, 1, 7.2, 5.2)
@@ -164,6 +175,7 @@ def sweep_figure(title: str, x: ArrayLike, y: ArrayLike, values: ArrayLike, **op
     return figure
 
 
+@legible
 def prediction_figure(prediction: "Prediction", record: Record | None = None) -> Figure:
     """Return theory's three curves against the layer, over what a record measured at step 0 where one is given."""
     figure, axes = _figure(1, 3, 13.0, 4.6)
@@ -174,19 +186,21 @@ def prediction_figure(prediction: "Prediction", record: Record | None = None) ->
         marks |= artists.marks
         handles |= {str(handle.get_label()): handle for handle in artists.handles}
     _align_floors(axes)
-    what = "theory" if record is None else "theory over measurement"
-    _set_title(figure, f"{describe_config(prediction.network)}: {what}, before training",
-               describe_prediction(prediction))  # fmt: skip
+    title = "{network}: theory, before training"
+    if record is not None:
+        title = "{network}: theory over measurement, before training"
+    _set_title(figure, say(title, network=describe_config(prediction.network)), describe_prediction(prediction))
     everything = [*handles.values(), *mark_handles(marks)]
     figure.legend(handles=everything, loc="outside lower center", ncols=len(everything), frameon=False)
     return figure
 
 
+@legible
 def phase_figure(diagram: "PhaseDiagram", points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
     """Return the phase diagram with networks as points in it, label to (sigma_w, sigma_b)."""
     figure, axes = _figure(1, 1, 8.6, 6.4)
     handles = phase_map(axes[0], diagram, points, legend=False).handles
-    _set_title(figure, f"phase diagram of wide random {diagram.activation} networks")
+    _set_title(figure, say("phase diagram of wide random {activation} networks", activation=diagram.activation))
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -198,6 +212,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     Raises `InputError` for another ending and for a folder that is not there.
     """
     path = Path(path)
+    make_legible(figure)  # it may have been made by hand
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise InputError(f"picture file must end in .png or .svg, got {str(path)!r}")
@@ -251,13 +266,14 @@ def _draw_key(
         kinds |= {"diverged"} if gone else set()
     else:
         labels = describe_divergence(records[0]) if len(records) == 1 else {}
-        figure.legend(handles=scale.handles(labels), loc="outside right center", title="learning rate", frameon=False,
-                      alignment="left")  # fmt: skip
+        figure.legend(handles=scale.handles(labels), loc="outside right center", title=say("learning rate"),
+                      frameon=False, alignment="left")  # fmt: skip
     handles = [*extra, *mark_handles(kinds)]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
 def _diverged_note(rates: Sequence[float], of: int) -> str:
-    listed = ", ".join(rate_label(rate) for rate in rates)
-    return f"diverged: {listed if len(rates) <= 3 else f'{len(rates)} of {of} learning rates'}"
+    if len(rates) > 3:
+        return say("diverged: {diverged} of {rates} learning rates", diverged=len(rates), rates=of)
+    return say("diverged: {rates}", rates=listed(rate_label(rate) for rate in rates))

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from vanishlab.blocks import layer_blocks
 from vanishlab.errors import check_integer
+from vanishlab.language import say
 from vanishlab.plots.axes import (
     LAYER_LABEL,
     NEUTRAL,
@@ -23,6 +24,7 @@ from vanishlab.plots.axes import (
     set_decades,
     set_step_axis,
 )
+from vanishlab.plots.fonts import legible
 from vanishlab.plots.profiles import BACKWARD
 from vanishlab.record import Record
 
@@ -41,6 +43,7 @@ class HistoryArtists(NamedTuple):
     handles: list[Patch]
 
 
+@legible
 def history(
     ax: Axes, record: Record, run: int = 0, quantity: str = "gradient_norm", *, legend: bool = True
 ) -> HistoryArtists:
@@ -68,13 +71,13 @@ def history(
     handles: list[Patch] = []
     if underflow.any():
         ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, zorder=0, **_HATCH))
-        handles.append(Patch(label="underflow", **_HATCH))
+        handles.append(Patch(label=say("underflow"), **_HATCH))
     edges = cell_edges(record.step), cell_edges(record.layer)
     flat = np.ma.array(np.zeros(values.shape), mask=True)  # not masked_all: what lies below it is normed too
     for number, (kind, where) in enumerate(kinds.items()):
         flat[where] = number
         if where.any():
-            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=kind))
+            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=say(kind)))
     off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(FLAT.values())), vmin=-0.5, vmax=3.5,
                               rasterized=True)  # fmt: skip
     colored = np.ma.masked_where(~np.isfinite(values) | (values == 0), values)
@@ -83,7 +86,7 @@ def history(
     ax.set_xlim(edges[0][0], edges[0][-1])
     ax.set_ylim(edges[1][0], edges[1][-1])
     ax.set_yticks(layer_ticks(float(record.layer[0]), float(record.layer[-1])))
-    ax.set_ylabel(LAYER_LABEL)
+    ax.set_ylabel(say(LAYER_LABEL))
     if blocks := layer_blocks(own_names(record)):
         set_block_axis(ax.yaxis, record.layer, blocks)
         ax.tick_params(axis="y", labelsize="small")
@@ -91,7 +94,7 @@ def history(
     assert figure is not None
     bar = None
     if colored.count():
-        bar = figure.colorbar(mesh, ax=ax, label=QUANTITIES[quantity], pad=0.02)
+        bar = figure.colorbar(mesh, ax=ax, label=say(QUANTITIES[quantity]), pad=0.02)
         set_decades(bar.ax.yaxis, *mesh.get_clim())
     if legend and handles:
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles), frameon=False)

@@ -16,7 +16,9 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError
+from vanishlab.language import say
 from vanishlab.plots.axes import NEUTRAL, set_decades, set_rate_ticks
+from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import FLAT, cell_edges
 
 _COLORS = ("#D55E00", "#E8E8E8", "#CC79A7", "black")  # all of them stand out from viridis
@@ -38,6 +40,7 @@ class SweepMapArtists(NamedTuple):
     handles: list[Any]
 
 
+@legible
 def sweep_map(
     ax: Axes,
     x: ArrayLike | Sequence[str],
@@ -46,7 +49,7 @@ def sweep_map(
     *,
     diverged: ArrayLike | None = None,
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
-    label: str = "accuracy",
+    label: str | None = None,
     bounds: tuple[float, float] | None = None,
     x_label: str = "",
     y_label: str = "",
@@ -66,7 +69,7 @@ def sweep_map(
         curves     label to (x, y) points, drawn over the cells; where y is infinite the curve leaves the map
 
     Other arguments
-        label, bounds       of the colour bar; the range of the values where not given
+        label, bounds       of the colour bar; "accuracy" and the range of the values where not given
         x_label, y_label    of the axes
         log_x, log_y, log_values    logarithmic axes, logarithmic colours (cells of 0 are then grey)
         legend              whether to draw the legend below the map; its handles are returned in any case
@@ -95,7 +98,7 @@ def sweep_map(
     for number, (kind, where) in enumerate(kinds.items()):
         flat[where] = number
         if where.any():
-            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=kind))
+            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=say(kind)))
     edges = _edges(places_x, log_x), _edges(places_y, log_y)
     off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(FLAT.values())), vmin=-0.5, vmax=3.5,
                               rasterized=True)  # fmt: skip
@@ -109,7 +112,7 @@ def sweep_map(
         style: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "white", "markersize": size}
         (crosses,) = ax.plot(places_x[column], places_y[row], markeredgewidth=0.25 * size, label="_some", **style)
         crosses.set_path_effects([Stroke(linewidth=0.25 * size + 1.0, foreground="0.15"), Normal()])
-        handles.append(Line2D([], [], **style | {"color": "0.15", "markersize": 6.0}, label="some runs diverged"))
+        handles.append(Line2D([], [], **style | {"color": "0.15", "markersize": 6.0}, label=say("some runs diverged")))
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     for axis, places, names, log in ((ax.xaxis, places_x, names_x, log_x), (ax.yaxis, places_y, names_y, log_y)):
@@ -124,7 +127,7 @@ def sweep_map(
     assert figure is not None
     bar = None
     if colored.count():
-        bar = figure.colorbar(mesh, ax=ax, label=label, pad=0.02)
+        bar = figure.colorbar(mesh, ax=ax, label=say("accuracy") if label is None else label, pad=0.02)
         if log_values:
             set_decades(bar.ax.yaxis, *mesh.get_clim())
     if legend and handles:
@@ -205,7 +208,7 @@ def _draw_curve(ax: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike) ->
     y = np.where(np.isfinite(y), y, np.where(np.isposinf(y), beyond, np.nan))
     left, right = ax.get_xlim()
     inside = (x >= left) & (x <= right) & (y >= low) & (y <= high)
-    name = name if inside.any() else f"{name} (off the map)"
+    name = name if inside.any() else say("{curve} (off the map)", curve=name)
     style: dict[str, Any] = {"color": _COLORS[number % 4], "linestyle": _DASHES[number // 4 % 4], "linewidth": 2.0}
     (line,) = ax.plot(x, np.minimum(y, beyond), label=name, scalex=False, scaley=False, zorder=3, **style)
     line.set_path_effects([Stroke(linewidth=3.4, foreground="0.1"), Normal()])

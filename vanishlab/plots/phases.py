@@ -1,6 +1,5 @@
 """The phase diagram: chi over (sigma_w, sigma_b), the critical line, and where networks stand in it."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from vanishlab.errors import InputError
+from vanishlab.language import listed, say, wrapped
+from vanishlab.plots.fonts import legible
 
 if TYPE_CHECKING:
     from vanishlab.theory.phase_diagram import PhaseDiagram
@@ -43,6 +44,7 @@ class PhaseArtists(NamedTuple):
     handles: list[Artist]
 
 
+@legible
 def phase_map(
     ax: Axes,
     diagram: "PhaseDiagram",
@@ -74,19 +76,19 @@ def phase_map(
     if unbounded.any():
         hatched = ax.contourf(w, b, unbounded.astype(float), levels=[0.5, 1.5], colors="none", hatches=[_LINES])
         hatched.set(**_HATCH)
-        handles.append(Patch(label="variance grows without bound", facecolor="none", hatch=_LINES, **_HATCH))
+        handles.append(Patch(label=say("variance grows without bound"), facecolor="none", hatch=_LINES, **_HATCH))
     ax.set_xlim(w[0], w[-1])
     ax.set_ylim(b[0], b[-1])
     drawn = _draw_points(ax, points or {})
     names = _name_phases(ax, diagram, unbounded, drawn)
-    ax.set_xlabel("σ_w, scale of the weights")
-    ax.set_ylabel("σ_b, scale of the biases")
+    ax.set_xlabel(say("σ_w, scale of the weights"))
+    ax.set_ylabel(say("σ_b, scale of the biases"))
     if diagram.note:
-        ax.set_title(textwrap.fill(diagram.note, 75), fontsize="small")
+        ax.set_title(wrapped(diagram.note, 75), fontsize="small")
     figure = ax.get_figure()
     assert figure is not None
     extend = _extend(diagram.chi)
-    bar = figure.colorbar(mesh, ax=ax, label="χ (< 1 ordered, > 1 chaotic)", pad=0.02, extend=extend)
+    bar = figure.colorbar(mesh, ax=ax, label=say("χ (< 1 ordered, > 1 chaotic)"), pad=0.02, extend=extend)
     bar.ax.yaxis.set_major_locator(FixedLocator(_TICKS))
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -102,7 +104,7 @@ def _draw_line(ax: Axes, diagram: "PhaseDiagram") -> Line2D | None:
         return None
     alone = np.isfinite(x).sum() == 1  # ReLU and its like are critical at one point
     style: dict[str, Any] = {"marker": "D", "markersize": 13.0, "linestyle": "none"} if alone else {"linewidth": 2.0}
-    label = "critical: χ = 1" + (", only here" if alone else "")
+    label = say("critical: χ = 1, only here" if alone else "critical: χ = 1")
     (line,) = ax.plot(x, y, color="black", label=label, clip_on=not alone, zorder=4, **style)
     return line
 
@@ -114,10 +116,10 @@ def _draw_points(ax: Axes, points: Mapping[str, tuple[float, float]]) -> dict[st
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     drawn = {}
     for number, ((x, y), labels) in enumerate(places.items()):
-        label = textwrap.fill(", ".join(labels), 50)
+        label = wrapped(listed(labels), 50)
         at_x, at_y = float(np.clip(x, left, right)), float(np.clip(y, bottom, top))
         if (at_x, at_y) != (x, y):
-            label += f" (outside: σ_w = {x:.3g}, σ_b = {y:.3g})"
+            label = say("{points} (outside: σ_w = {x:.3g}, σ_b = {y:.3g})", points=label, x=x, y=y)
         marker = _MARKERS[number % len(_MARKERS)]
         style: dict[str, Any] = {"marker": marker, "markersize": 15.0 if marker == "*" else 9.0, "linestyle": "none"}
         color = _POINTS[number % len(_POINTS)]
@@ -135,9 +137,9 @@ def _name_phases(
 
     with np.errstate(invalid="ignore"):
         phases = {
-            "ordered": ("ordered:\ngradients vanish", ~unbounded & (diagram.chi < 1)),
-            "chaotic": ("chaotic:\ngradients explode", ~unbounded & (diagram.chi > 1)),
-            "unbounded": ("variance grows\nwithout bound", unbounded),
+            "ordered": (say("ordered:\ngradients vanish"), ~unbounded & (diagram.chi < 1)),
+            "chaotic": (say("chaotic:\ngradients explode"), ~unbounded & (diagram.chi > 1)),
+            "unbounded": (say("variance grows\nwithout bound"), unbounded),
         }
     x = (diagram.sigma_w - diagram.sigma_w[0]) / (diagram.sigma_w[-1] - diagram.sigma_w[0])
     y = (diagram.sigma_b - diagram.sigma_b[0]) / (diagram.sigma_b[-1] - diagram.sigma_b[0])

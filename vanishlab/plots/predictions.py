@@ -13,6 +13,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
+from vanishlab.language import say
 from vanishlab.plots.axes import (
     QUANTITIES,
     draw_mark,
@@ -23,6 +24,7 @@ from vanishlab.plots.axes import (
     on_axis,
     set_layer_axis,
 )
+from vanishlab.plots.fonts import legible
 from vanishlab.plots.profiles import BACKWARD
 from vanishlab.record import Record
 
@@ -49,6 +51,7 @@ class PredictionArtists(NamedTuple):
     """Handles for the legend: theory, its band, the measurement."""
 
 
+@legible
 def prediction_profile(
     ax: Axes,
     prediction: "Prediction",
@@ -70,7 +73,7 @@ def prediction_profile(
     spread = getattr(prediction, f"{quantity.split('_')[0]}_log_spread") / _LN10
     on_scale = on_axis(center)
     width = float(np.clip(60.0 / len(center), 1.2, 1.8))  # points: thinner than the dots, which lie under it
-    style: dict[str, Any] = {"color": _THEORY, "linewidth": width, "label": "theory", "zorder": 3.5}
+    style: dict[str, Any] = {"color": _THEORY, "linewidth": width, "label": say("theory"), "zorder": 3.5}
     known = np.pad(np.isfinite(center), 1)
     alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])  # a value between two gaps makes no line
     (line,) = ax.plot(prediction.layer, on_scale, marker="_", markevery=list(alone), **style)
@@ -78,8 +81,9 @@ def prediction_profile(
     handles: list[Artist] = [line]
     if np.isfinite(spread).any():
         low, high = on_scale - BAND * spread, on_scale + BAND * spread
+        label = say("theory's spread over seeds (± {band:g} standard deviations)", band=BAND)
         band = ax.fill_between(prediction.layer, low, high, color=_THEORY, alpha=0.25, linewidth=0, zorder=1.5,
-                               label=f"theory's spread over seeds (± {BAND:g} standard deviations)")  # fmt: skip
+                               label=label)  # fmt: skip
         ax.vlines(prediction.layer[alone], low[alone], high[alone], color=_THEORY, alpha=0.25, linewidth=6.0)
         handles.append(band)
     off_scale = [({"zero": np.isneginf(center)}, _THEORY)]
@@ -94,7 +98,7 @@ def prediction_profile(
         marks.setdefault(kind, []).extend(drawn)
     set_layer_axis(ax, prediction.layer)
     fit_decade_axis([ax])
-    ax.set_ylabel(QUANTITIES[quantity])
+    ax.set_ylabel(say(QUANTITIES[quantity]))
     dress(ax)
     if key:
         ax.legend(handles=[*handles, *mark_handles(marks)], loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False,
@@ -137,8 +141,9 @@ def _draw_dots(
     x = np.broadcast_to(layer, values.shape)
     subnormal = (state == "underflow") & (values > 0) & (quantity == "gradient_norm")
     size = float(np.clip(220.0 / len(layer), 2.6, 5.0))  # points: many layers stand close together
-    label = f"measured, {seeds} seed{'s' if seeds != 1 else ''}"
-    label += f" ({gone} diverged at step 0)" if gone else ""
+    label = say("measured, {seeds} seed" if seeds == 1 else "measured, {seeds} seeds", seeds=seeds)
+    if gone:
+        label = say("{measured} ({gone} diverged at step 0)", measured=label, gone=gone)
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": size, "markeredgewidth": 0.0}
     shown = np.where(subnormal, np.nan, logs)
     (dots,) = ax.plot(x.ravel(), shown.ravel(), color=_MEASURED, label=label, zorder=3,

@@ -8,6 +8,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import check_integer
+from vanishlab.language import say
 from vanishlab.plots.axes import (
     NEUTRAL,
     QUANTITIES,
@@ -21,6 +22,7 @@ from vanishlab.plots.axes import (
     say_why_empty,
     set_layer_axis,
 )
+from vanishlab.plots.fonts import legible
 from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, runs_of
 from vanishlab.record import Record
 
@@ -39,6 +41,7 @@ class ProfileArtists(NamedTuple):
     """Further lines with a label for the key."""
 
 
+@legible
 def depth_profile(
     ax: Axes,
     record: Record,
@@ -83,7 +86,7 @@ def depth_profile(
         marks.setdefault(kind, []).extend(drawn)
     set_layer_axis(ax, record.layer, names=own_names(record))
     fit_log_axis([ax])
-    ax.set_ylabel(QUANTITIES[quantity])
+    ax.set_ylabel(say(QUANTITIES[quantity]))
     dress(ax)
     say_why_empty(ax, record, values)
     if key:
@@ -91,6 +94,7 @@ def depth_profile(
     return ProfileArtists(lines, bands, marks, [])
 
 
+@legible
 def update_ratio(
     ax: Axes, record: Record, step: int = -1, *, scale: RateScale | None = None, key: bool = True
 ) -> ProfileArtists:
@@ -102,7 +106,7 @@ def update_ratio(
     scale = scale or RateScale.of([record])
     artists = depth_profile(ax, record, "update_ratio", step, scale=scale, key=False)
     line = ax.axhline(
-        RULE_OF_THUMB, color=NEUTRAL, linestyle="--", linewidth=1.2, label="rule of thumb, 1e-3", zorder=2
+        RULE_OF_THUMB, color=NEUTRAL, linestyle="--", linewidth=1.2, label=say("rule of thumb, 1e-3"), zorder=2
     )
     artists.extra.append(line)
     fit_log_axis([ax])

@@ -20,6 +20,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
+from vanishlab.language import say
 from vanishlab.plots.axes import draw_mark, mark_handles, on_axis, set_rate_ticks
 from vanishlab.plots.words import describe_divergence
 from vanishlab.record import Record
@@ -105,7 +106,7 @@ class RateScale:
         figure = axes[0].get_figure()
         assert figure is not None
         norm = LogNorm(self.rates[0], self.rates[-1])
-        bar = figure.colorbar(ScalarMappable(norm, ListedColormap(_COLORS)), ax=list(axes), label="learning rate",
+        bar = figure.colorbar(ScalarMappable(norm, ListedColormap(_COLORS)), ax=list(axes), label=say("learning rate"),
                               fraction=0.05, pad=0.02, aspect=30)  # fmt: skip
         set_rate_ticks(bar.ax.yaxis, self.rates, _TICKS)
         gone = list(diverged)
@@ -145,7 +146,7 @@ def draw_curves(
 
 def rate_label(rate: float) -> str:
     """Return the learning rate as text; one that the recorder could not see is unknown."""
-    return "unknown" if math.isnan(rate) else f"{rate:g}"
+    return say("unknown") if math.isnan(rate) else f"{rate:g}"
 
 
 def gone_rates(record: Record) -> list[float]:
@@ -180,5 +181,5 @@ def draw_key(
             return None
         return ax.legend(handles=others, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(others), frameon=False)
     handles = [*scale.handles(describe_divergence(record)), *others]
-    return ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title="learning rate",
+    return ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title=say("learning rate"),
                      frameon=False, alignment="left", borderaxespad=0.0)  # fmt: skip

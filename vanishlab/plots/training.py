@@ -8,6 +8,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError, check_integer
+from vanishlab.language import say
 from vanishlab.plots.axes import (
     NEUTRAL,
     check_not_empty,
@@ -22,11 +23,12 @@ from vanishlab.plots.axes import (
     set_rate_axis,
     set_step_axis,
 )
+from vanishlab.plots.fonts import legible
 from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, gone_rates, runs_of
 from vanishlab.record import Record
 
 _LOG_ABOVE = 20.0  # losses further apart than this factor stand on a log axis
-_RATIOS = {  # Okabe and Ito's blue and vermilion
+RATIOS = {  # Okabe and Ito's blue and vermilion
     "delta_rms": {"label": "delta RMS", "color": "#0072B2", "marker": "o", "linestyle": "-"},
     "gradient_norm": {"label": "gradient norm", "color": "#D55E00", "marker": "s", "linestyle": "--"},
 }
@@ -51,6 +53,7 @@ class PanelArtists(NamedTuple):
     marks: dict[str, list[Line2D]]
 
 
+@legible
 def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key: bool = True) -> CurveArtists:
     """Draw the training loss against the step, one curve per learning rate: median and range over seeds.
 
@@ -76,12 +79,13 @@ def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key
         margin = 0.06 * (stayed.max() - stayed.min()) or 0.5
         ax.set_ylim(stayed.min() - margin, stayed.max() + margin)
     _draw_divergence(ax, record, record.step, record.loss, scale, artists)
-    ax.set_ylabel("training loss")
+    ax.set_ylabel(say("training loss"))
     if key:
         draw_key(ax, scale, record, artists.marks)
     return artists
 
 
+@legible
 def accuracy_curves(
     ax: Axes, record: Record, *, chance: float | None = None, scale: RateScale | None = None, key: bool = True
 ) -> CurveArtists:
@@ -101,15 +105,16 @@ def accuracy_curves(
     accuracy = np.where(gone, np.nan, accuracy)
     artists = _draw_curves(ax, record, step, accuracy, scale)
     _draw_divergence(ax, record, step, accuracy, scale, artists)
-    ax.set_ylabel("test accuracy" if tested else "training accuracy")
+    ax.set_ylabel(say("test accuracy" if tested else "training accuracy"))
     ax.set_ylim(-0.03, 1.03)
     if chance is not None:
-        artists.extra.append(ax.axhline(chance, color=NEUTRAL, linestyle=":", linewidth=1.2, label="guessing"))
+        artists.extra.append(ax.axhline(chance, color=NEUTRAL, linestyle=":", linewidth=1.2, label=say("guessing")))
     if key:
         draw_key(ax, scale, record, artists.marks, artists.extra)
     return artists
 
 
+@legible
 def learning_rate_panel(
     ax_loss: Axes, ax_ratio: Axes, record: Record, step: int = -1, *, key: bool = True
 ) -> PanelArtists:
@@ -126,20 +131,20 @@ def learning_rate_panel(
     rates = np.array(RateScale.of([record]).rates)
     marks: dict[str, list[Line2D]] = {}
     logarithmic = _far_apart(record.loss[:, at])
-    style = {"label": "loss", "color": "0.15", "marker": "o"}
+    style = {"label": say("loss"), "color": "0.15", "marker": "o"}
     loss = _draw_against_rate(ax_loss, record, record.loss[:, at], logarithmic, **style)
     if logarithmic:
         zero = {"zero": _any_run(record, record.loss[:, at] == 0)}
         marks.update(draw_off_scale(ax_loss, [(zero, "0.15")], rates))
         fit_log_axis([ax_loss])
-    ax_loss.set_ylabel("training loss")
+    ax_loss.set_ylabel(say("training loss"))
     gone = gone_by(record, record.step[at])  # (run,)
     state = record.select(step=int(record.step[at])).gradient_state  # (run, 1, layer)
     ratios: dict[str, Line2D] = {}
     off_scale = []
-    for quantity, style in _RATIOS.items():
+    for quantity, style in RATIOS.items():
         ratio = record.first_last_ratio(quantity)[:, at]
-        ratios[quantity] = _draw_against_rate(ax_ratio, record, ratio, True, **style)
+        ratios[quantity] = _draw_against_rate(ax_ratio, record, ratio, True, **style | {"label": say(style["label"])})
         lost = (ratio == 0) & (state[:, 0, 0] == "underflow")
         kinds = {
             "zero": _any_run(record, (ratio == 0) & ~lost),
@@ -152,7 +157,7 @@ def learning_rate_panel(
     for kind, lines in draw_off_scale(ax_ratio, off_scale, rates).items():
         marks.setdefault(kind, []).extend(lines)
     fit_log_axis([ax_ratio])
-    ax_ratio.set_ylabel("first layer / last layer")
+    ax_ratio.set_ylabel(say("first layer / last layer"))
     for ax in (ax_loss, ax_ratio):
         if gone.any():
             where = rates[_any_run(record, gone)]

@@ -6,63 +6,85 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vanishlab.config import NetworkConfig
+from vanishlab.language import listed, say
 from vanishlab.record import Record
 
 if TYPE_CHECKING:
     from vanishlab.theory.prediction import Prediction
+
+NORMALIZATIONS = {
+    "batch": "batch normalisation",
+    "layer": "layer normalisation",
+    "rms": "rms normalisation",
+}
+LOSSES = {"cross_entropy": "cross-entropy", "mse": "mse"}
 
 
 def describe_network(record: Record) -> str:
     """Return what was trained: "20 hidden sigmoid layers, width 64"."""
     network = record.network
     if network is None:
-        return f"your model, {len(record.layer)} layer{'s' if len(record.layer) != 1 else ''}"
+        layers = len(record.layer)
+        return say("your model, {layers} layer" if layers == 1 else "your model, {layers} layers", layers=layers)
     return describe_config(network)
 
 
 def describe_config(network: NetworkConfig) -> str:
     """Return what a config describes, in the same words."""
-    width = f"width {network.width}"
+    layers = "{depth} hidden {activation} layer" if network.depth == 1 else "{depth} hidden {activation} layers"
+    words = [say(layers, depth=network.depth, activation=network.activation)]
     if isinstance(network.width, tuple):
-        width = f"widths {min(network.width)} to {max(network.width)}"
-    words = [f"{network.depth} hidden {network.activation} layer{'s' if network.depth != 1 else ''}", width]
+        words.append(say("widths {low} to {high}", low=min(network.width), high=max(network.width)))
+    else:
+        words.append(say("width {width}", width=network.width))
     if network.normalization != "none":
-        words.append(f"{network.normalization} normalisation")
-    if network.residual != "none":
-        words.append("residual" if network.residual == "plain" else f"residual ({network.residual} branch scale)")
-    return ", ".join(words)
+        words.append(say(NORMALIZATIONS[network.normalization]))
+    if network.residual == "plain":
+        words.append(say("residual"))
+    elif network.residual == "learned":
+        words.append(say("residual (learned branch scale)"))
+    elif network.residual != "none":
+        words.append(say("residual ({scale} branch scale)", scale=network.residual))
+    return listed(words)
 
 
 def describe_setting(record: Record) -> str:
     """Return how it was trained: initialisation, data, dtype and the number of seeds, as far as they are known."""
     words = []
     if record.network is not None:
-        words.append(f"{record.network.initialization} initialisation")
+        words.append(say("{initialization} initialisation", initialization=record.network.initialization))
     words += [record.environment[name] for name in ("data", "dtype") if record.environment.get(name)]
     seeds = len(np.unique(record.seed))
     if seeds > 1:
-        words.append(f"median and range of {seeds} seeds")
-    return ", ".join(words)
+        words.append(say("median and range of {seeds} seeds", seeds=seeds))
+    return listed(words)
 
 
 def describe_prediction(prediction: "Prediction") -> str:
     """Return what was predicted: initialisation, data, the number of examples and the loss."""
-    loss = prediction.loss.replace("_", "-")
-    data = f"{prediction.examples} examples of {prediction.data_name}"
     network = prediction.network
-    scales = ""
+    sentence = "{initialization} initialisation"
     if (network.sigma_w, network.sigma_b) != (1.0, 0.0):
-        scales = f" (σ_w = {network.sigma_w:.4g}, σ_b = {network.sigma_b:.4g})"
-    return f"{network.initialization} initialisation{scales}, {data}, {loss}"
+        sentence = "{initialization} initialisation (σ_w = {sigma_w:.4g}, σ_b = {sigma_b:.4g})"
+    scales = {"sigma_w": network.sigma_w, "sigma_b": network.sigma_b}
+    return listed(
+        [
+            say(sentence, initialization=network.initialization, **scales),
+            say("{examples} examples of {data}", examples=prediction.examples, data=prediction.data_name),
+            say(LOSSES[prediction.loss]),
+        ]
+    )
 
 
 def describe_step(records: Iterable[Record], step: int) -> str:
     """Return when it was: "after 200 steps"."""
     steps = {int(record.step[record.at_step(step)]) for record in records}
     if len(steps) > 1:
-        return "at the end of training" if step < 0 else f"at step {step}"
+        return say("at the end of training") if step < 0 else say("at step {step}", step=step)
     made = steps.pop()
-    return "before training" if made == 0 else f"after {made} step{'s' if made != 1 else ''}"
+    if made == 0:
+        return say("before training")
+    return say("after {steps} step" if made == 1 else "after {steps} steps", steps=made)
 
 
 def describe_divergence(record: Record) -> dict[float, str]:
@@ -71,7 +93,11 @@ def describe_divergence(record: Record) -> dict[float, str]:
     for rate in np.unique(record.learning_rate[record.diverged]):
         steps = record.diverged_step[record.learning_rate == rate]
         gone = steps[steps >= 0]
-        what = f"{len(gone)} of {len(steps)} diverged" if len(gone) < len(steps) else "all diverged"
-        what = f"diverged at step {gone[0]}" if len(steps) == 1 else what
-        labels[float(rate)] = f"{rate:g} ({what})"
+        if len(steps) == 1:
+            sentence = "{rate:g} (diverged at step {step})"
+        elif len(gone) < len(steps):
+            sentence = "{rate:g} ({diverged} of {runs} diverged)"
+        else:
+            sentence = "{rate:g} (all diverged)"
+        labels[float(rate)] = say(sentence, rate=rate, step=steps.max(initial=0), diverged=len(gone), runs=len(steps))
     return labels

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.errors import InputError, check_array, check_choice, check_number
+from vanishlab.language import say
 from vanishlab.theory.functions import RECTIFIERS
 from vanishlab.theory.gaussian import second_moment, slope_second_moment
 from vanishlab.theory.maps import ON_FIXED_POINT
@@ -47,8 +48,27 @@ class PhaseDiagram:
     critical_sigma_w: np.ndarray  # (point,)
     """The critical line, chi = 1 at q_star; NaN between its pieces, and no points without one."""
     critical_sigma_b: np.ndarray  # (point,)
-    note: str
-    """What holds instead of a critical line through the grid, nothing where there is one."""
+
+    @property
+    def note(self) -> str:
+        """What holds instead of a critical line through the grid, nothing where there is one."""
+        line_w, line_b = self.critical_sigma_w, self.critical_sigma_b
+        if self.activation in RECTIFIERS:
+            return say(
+                "chi depends on sigma_w alone and is 1 at {sigma_w:.4g}; only without bias is that critical: with one, "
+                "the variance grows without bound from there on",
+                sigma_w=line_w[0],
+            )
+        inside = (line_w >= self.sigma_w[0]) & (line_w <= self.sigma_w[-1]) & (line_b <= self.sigma_b[-1])
+        if inside.any():
+            return ""
+        if len(line_w) == 0:
+            return say("no critical line: chi stays on one side of 1 at every fixed point of the length map")
+        return say(
+            "the critical line lies outside: it begins at sigma_w = {sigma_w:.4g}, sigma_b = {sigma_b:.4g}",
+            sigma_w=line_w[0],
+            sigma_b=line_b[0],
+        )
 
 
 def phase_diagram(
@@ -87,8 +107,6 @@ def phase_diagram(
         chi = np.full(q.shape, np.nan)
         chi[found] = w2[found] * slope_second_moment(activation, np.maximum(q[found], _TINY))
     shape = len(rows), len(columns)
-    inside = (line_w >= columns[0]) & (line_w <= columns[-1]) & (line_b <= rows[-1])
-    through = inside.any() and activation not in RECTIFIERS
     return PhaseDiagram(
         activation=activation,
         sigma_w=columns,
@@ -97,7 +115,6 @@ def phase_diagram(
         chi=chi.reshape(shape),
         critical_sigma_w=line_w,
         critical_sigma_b=line_b,
-        note="" if through else _instead(activation, line_w, line_b),
     )
 
 
@@ -177,17 +194,6 @@ def _critical_line(activation: str) -> tuple[np.ndarray, np.ndarray]:
     keep = reached | np.roll(reached, 1)  # one NaN after each piece
     line_w, line_b = line_w[keep], line_b[keep]
     return np.concatenate([end, line_w]), np.concatenate([np.zeros(len(end)), line_b])
-
-
-def _instead(activation: str, line_w: np.ndarray, line_b: np.ndarray) -> str:
-    if activation in RECTIFIERS:
-        return (
-            f"chi depends on sigma_w alone and is 1 at {line_w[0]:.4g}; only without bias is that critical: with one, "
-            "the variance grows without bound from there on"
-        )
-    if len(line_w) == 0:
-        return "no critical line: chi stays on one side of 1 at every fixed point of the length map"
-    return f"the critical line lies outside: it begins at sigma_w = {line_w[0]:.4g}, sigma_b = {line_b[0]:.4g}"
 
 
 def _rising(field: str, given: ArrayLike, **bounds: float) -> np.ndarray:
