@@ -49,6 +49,7 @@ ORDER = (
     "console",
     "prediction_text",
     "sweep_report",
+    "playground",
     "cli",
     "__main__",
 )

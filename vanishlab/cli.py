@@ -35,6 +35,7 @@ def main() -> None:
         "predict": predict_command,
         "plot": plot_command,
         "examine": examine_command,
+        "playground": playground_command,
     }
     run(commands, description=_DESCRIPTION)
 
@@ -203,6 +204,25 @@ def examine_command(
     print(*plots.save_both(plots.three_curves(record), out / "three_curves"))
     if remedies:
         print(try_remedies(lambda: code.call()[0], loss_fn, [one], learning_rate=learning_rate, steps=steps))
+
+
+def playground_command(
+    host: str = "127.0.0.1",
+    port: int = 2718,
+    language: str = "en",
+    browser: bool = True,
+) -> None:
+    """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has five short lessons.
+
+    Args:
+        host: Address to serve at; 127.0.0.1 is for this machine only.
+        port: Port to serve at.
+        language: Language of the page: en or zh.
+        browser: Whether to open the page; its address is printed in any case.
+    """
+    from vanishlab.playground.serve import serve
+
+    serve(host, port, language, browser=browser)
 
 
 def _draw_theory(prediction: "Prediction", record: "Record | None", folder: Path) -> None:
