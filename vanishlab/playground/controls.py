@@ -7,15 +7,14 @@ import marimo as mo
 
 from vanishlab.config import SCALED_INITIALIZATIONS, ActivationName, InitializationName, NormalizationName
 from vanishlab.errors import InputError
-from vanishlab.playground import page
 from vanishlab.playground.settings import MAX_DEPTH, MAX_STEPS, Settings
 from vanishlab.playground.words import say
 
 DATA = ("digits", "moons", "spirals", "gaussian_clusters")  # those that need no network
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 EXAMPLES = (1, 2, 8, 16, 32, 64, 128, 256, 512, 1000)
-STEPS = (0, 1, 5, 10, 20, 30, 50, 100, 200, 500, 1000, 2000, MAX_STEPS)
-RATES = tuple(float(f"{digit}e{power}") for power in range(-4, 6) for digit in (1, 1.5, 2, 3, 5, 7)) + (1e6,)
+STEPS = (0, 1, 5, 10, 20, 30, 40, 60, 100, 200, 500, 1000, 2000, MAX_STEPS)
+RATES = tuple(float(f"{digit}e{power}") for power in range(-4, 6) for digit in (1, 1.5, 2, 3, 5, 7))
 BRANCHES = (0.1, 0.3)
 
 
@@ -56,7 +55,7 @@ def panel(start: Settings, language: str) -> Any:
     )
 
 
-def laid_out(elements: Any, language: str) -> Any:
+def laid_out(elements: Any) -> Any:
     """Return the controls in a grid that folds into fewer columns on a narrow window."""
     cells = "".join(f'<div class="vl-control" data-control="{name}">{elements[name]}</div>' for name in elements)
     return mo.Html(f'<div class="vl-controls">{cells}</div>')
@@ -64,15 +63,17 @@ def laid_out(elements: Any, language: str) -> Any:
 
 def settings(values: Mapping[str, Any]) -> Settings:
     """Return what the controls say. Raises `InputError` for what cannot be."""
-    return Settings(**{name: int(value) if name in ("depth", "width", "steps", "examples") else value
-                       for name, value in values.items()})  # fmt: skip
+    # marimo hands whole numbers on as floats where a slider has steps of its own.
+    whole = {name: int(values[name]) for name in ("depth", "width", "steps", "examples")}
+    return Settings(**{**values, **whole})
 
 
 def code(values: Mapping[str, Any], language: str) -> Any:
     """Return the lines that do what is on screen, each with a button that copies them."""
     try:
         wanted = settings(values)
-        wanted.network(), wanted.training()
+        wanted.network()
+        wanted.training()
     except InputError:
         return None  # the sentence stands above
     return mo.vstack(

@@ -13,6 +13,7 @@ from vanishlab.playground.measuring import Failed, Outdated, Result, measure
 from vanishlab.playground.pictures import comparison_picture
 from vanishlab.playground.settings import Settings
 from vanishlab.playground.words import say
+from vanishlab.theory.meanfield import network_mean_field
 
 LEARNED = 0.15  # training accuracy above guessing that counts as having learned something: 10 of 64 examples
 _RATES = (0.1, 1.0, 10.0, 100.0)
@@ -114,8 +115,13 @@ def _chaos(found: Mapping[str, Result]) -> Outcome:
         best if learned else 3,
         {name: page.power(side.first_last) for name, side in zip(names, sides, strict=True)}
         | {f"{name} accuracy": f"{side.accuracy:.2f}" for name, side in zip(names, sides, strict=True)}
+        | {f"{name} chi": f"{_chi(side):.2f}" for name, side in zip(names, sides, strict=True)}
         | {"guessing": f"{sides[0].guessing:.2f}"},
     )
+
+
+def _chi(result: Result) -> float:
+    return network_mean_field(result.settings.network()).chi
 
 
 _TWENTY = Settings(depth=20, steps=30)

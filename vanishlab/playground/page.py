@@ -1,6 +1,7 @@
 """Puts numbers, sentences and pictures together as HTML; everything that is not ours alone is escaped."""
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -14,9 +15,10 @@ STYLE = """<style>
 .vl p {margin: .25rem 0}
 .vl-grid {display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr))}
 .vl-pair {display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr))}
-.vl-grid figure, .vl-pair figure {margin: 0; padding: 8px; border-radius: 10px; background: #fff; color: #222;
+.vl figure {margin: 0; padding: 8px; border-radius: 10px; background: #fff; color: #222;
   border: 1px solid #8884; min-width: 0}
-.vl figure img {width: 100%; max-width: 560px; display: block; margin: 0 auto}
+.vl figure img {width: 100%; max-width: 680px; display: block; margin: 0 auto}
+.vl-answer ~ figure {max-width: 700px}
 .vl figcaption {font-size: .9rem; font-weight: 600; text-align: center}
 .dark .vl figure {background: #17181a; color: #ddd}
 .dark .vl figure img {filter: invert(.91) hue-rotate(180deg)}
@@ -39,14 +41,16 @@ STYLE = """<style>
 </style>"""
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def header(language: str) -> str:
     """Return the top of the page: what it is, and the way to its other languages."""
     others = " · ".join(
         f'<a href="?language={code}" target="_self">{name}</a>' for code, name in LANGUAGES.items() if code != language
     )
-    return _block(
-        f"<h1>{escape(say(language, 'title'))}</h1><p>{escape(say(language, 'question'))} {others}</p>", style=True
-    )
+    words = f"<h1>{escape(say(language, 'title'))}</h1><p>{escape(say(language, 'question'))} {others}</p>"
+    return STYLE + _block(words)
 
 
 def progress(step: int, steps: int, seconds: float, language: str, before: str = "") -> str:
@@ -75,7 +79,8 @@ def failure(sentence: str, language: str) -> str:
 def shown(result: Result, language: str, held: Result | None = None) -> str:
     """Return everything about one result; with `held`, both of them, picture beside picture."""
     if held is None:
-        return _block(_findings(result, language) + key(language) + _figures(pictures_of(result, language), "vl-grid"))
+        pictures = _figures(pictures_of(result, language), "vl-grid")
+        return _block(_findings(result, language) + key(language) + pictures, result)
     labels = say(language, "held"), say(language, "now")
     points = {
         label: one.point
@@ -92,14 +97,15 @@ def shown(result: Result, language: str, held: Result | None = None) -> str:
     )
     rows = [_figures([side[name] for side in pictures if name in side], "vl-pair") for name in pictures[1]]
     rows += [_figures([picture], "vl-pair") for name, picture in pictures[0].items() if name not in pictures[1]]
-    return _block(f'<div class="vl-pair">{heads}</div>{key(language)}' + '<div style="height:12px"></div>'.join(rows))
+    between = '<div style="height: 12px"></div>'
+    return _block(f'<div class="vl-pair">{heads}</div>{key(language)}{between.join(rows)}', result)
 
 
 def lesson(verdict: str, right: bool, answer: str, evidence: str, afterwards: str) -> str:
     """Return a lesson's answer: whether the guess was right, what was measured, its table and picture (as HTML)."""
     return _block(
-        f'<div class="vl-verdict vl-answer {"well" if right else ""}"><b>{escape(verdict)}</b><p>{escape(answer)}</p></div>'
-        f'<div class="vl-pair">{evidence}</div><p>{escape(afterwards)}</p>'
+        f'<div class="vl-verdict vl-answer {"well" if right else ""}"><b>{escape(verdict)}</b>'
+        f"<p>{escape(answer)}</p></div>{evidence}<p>{escape(afterwards)}</p>"
     )
 
 
@@ -141,8 +147,15 @@ def key(language: str) -> str:
 
 
 def power(value: float) -> str:
-    """Return a number with two digits, far ones as 1.2e-13."""
-    return f"{value:.2g}"
+    """Return a number as people write it.
+
+    >>> power(362.0), power(4.04e-18), power(0.0)
+    ('362', '4.0 × 10⁻¹⁸', '0')
+    """
+    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"
 
 
 def _findings(result: Result, language: str) -> str:
@@ -174,5 +187,7 @@ def _figures(pictures: Iterable[Picture], kind: str) -> str:
     return f'<div class="{kind}">{"".join(map(figure, pictures))}</div>'
 
 
-def _block(content: str, style: bool = False) -> str:
-    return f'{STYLE if style else ""}<div class="vl">{content}</div>'
+def _block(content: str, result: Result | None = None) -> str:
+    # What is on screen is also said in full, for whoever saves the page.
+    of = "" if result is None else f' data-settings="{escape(repr(result.settings))}"'
+    return f'<div class="vl"{of}>{content}</div>'

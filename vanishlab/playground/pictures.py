@@ -1,4 +1,4 @@
-"""Draws what the page shows: small pictures, one idea each, that a grid on the page puts side by side or below each other.
+"""Draws what the page shows: small pictures, one idea each, which the page puts side by side or below each other.
 
 Every picture is drawn in `_draw`, one at a time: matplotlib's settings and fonts are the process's, and the page's
 sessions are threads of one process.
