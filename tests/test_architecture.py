@@ -52,6 +52,7 @@ ORDER = (
     "prediction_text",
     "sweep_report",
     "report",
+    "playground",
     "cli",
     "__main__",
 )

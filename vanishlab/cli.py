@@ -37,6 +37,7 @@ def main() -> None:
         "plot": plot_command,
         "report": report_command,
         "examine": examine_command,
+        "playground": playground_command,
     }
     run(commands, description=_DESCRIPTION)
 
@@ -242,6 +243,25 @@ def _report(paths: list[Path], out: Path) -> None:
     with Console(stderr=True).status("drawing the report"):
         written = write_report(paths, out)
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+
+def playground_command(
+    host: str = "127.0.0.1",
+    port: int = 2718,
+    language: str = "en",
+    browser: bool = True,
+) -> None:
+    """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has five short lessons.
+
+    Args:
+        host: Address to serve at; 127.0.0.1 is for this machine only.
+        port: Port to serve at.
+        language: Language of the page: en or zh.
+        browser: Whether to open the page; its address is printed in any case.
+    """
+    from vanishlab.playground.serve import serve
+
+    serve(host, port, language, browser=browser)
 
 
 def _draw_theory(prediction: "Prediction", record: "Record | None", folder: Path) -> None:
