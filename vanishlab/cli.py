@@ -18,7 +18,7 @@ from vanishlab.console import (
     train_and_save,
 )
 from vanishlab.errors import InputError
-from vanishlab.language import say
+from vanishlab.language import say, spoken
 from vanishlab.sweeping.grid import Grid
 
 if TYPE_CHECKING:
@@ -248,7 +248,6 @@ def _report(paths: list[Path], out: Path) -> None:
 def playground_command(
     host: str = "127.0.0.1",
     port: int = 2718,
-    language: str = "en",
     browser: bool = True,
 ) -> None:
     """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has five short lessons.
@@ -256,12 +255,11 @@ def playground_command(
     Args:
         host: Address to serve at; 127.0.0.1 is for this machine only.
         port: Port to serve at.
-        language: Language of the page: en or zh.
         browser: Whether to open the page; its address is printed in any case.
     """
     from vanishlab.playground.serve import serve
 
-    serve(host, port, language, browser=browser)
+    serve(host, port, spoken(), browser=browser)
 
 
 def _draw_theory(prediction: "Prediction", record: "Record | None", folder: Path) -> None:
