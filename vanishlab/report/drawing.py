@@ -18,7 +18,7 @@ _KEYS = 8  # entries of a key
 _LIGHT = "#e6e9ed"
 _FONTS = "font-family: DejaVu Sans, Verdana, sans-serif"
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-_PLAIN = "/:;=,.()-+*!@$~?|"  # what a data: address in an attribute may hold as it is
+_PLAIN = "<>/:;=,.()-+*!@$~?|{} "  # what a data: address in an attribute may hold as it is
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def picture(figure: Figure, title: str, alt: str, *, cells: bool = False) -> Pic
         figure.savefig(buffer, format="svg", dpi=_DPI, metadata=_NO_METADATA, transparent=True)
     text = compact(buffer.getvalue().decode())
     width, height = (round(float(size) * 96) for size in figure.get_size_inches())
-    return Picture(_address(text), _address(_lightened(text)) if cells else "", alt, title, width, height)
+    return Picture(
+        _address(text), _address(_lightened(text)).replace(" ", "%20") if cells else "", alt, title, width, height
+    )
 
 
 def compact(svg: str) -> str:
@@ -83,7 +85,7 @@ def compact(svg: str) -> str:
 
 
 def _address(svg: str) -> str:
-    """Return the SVG as a data: address without quotes, angle brackets and ampersands."""
+    """Return the SVG as a data: address without quotes and ampersands, and without what would end one."""
     return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
 
 

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 from matplotlib.colors import to_hex
 
-from vanishlab.plots.axes import LAYER_LABEL, QUANTITIES, own_names
+from vanishlab.plots.axes import LAYER_LABEL, QUANTITIES, layer_ticks, own_names
 from vanishlab.plots.rates import RateScale, rate_label
 from vanishlab.record import Record
 from vanishlab.report.frames import QUANTITIES as THREE
@@ -66,7 +66,7 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
     y = alt.Y("y:Q", title=None, axis=_decade_axis(low, high, (bottom + low) / 2 if below else None),
               scale=alt.Scale(domain=[bottom, high], nice=False, zero=False))  # fmt: skip
     last = len(record.layer)
-    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False),
+    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", values=layer_ticks(1, last, 5), grid=False),
               scale=alt.Scale(domain=[1, max(last, 2)], nice=False, zero=False, padding=8))  # fmt: skip
     labels = [rate_label(rate) for rate in frames.rates]
     scale = RateScale.of([record])
@@ -79,9 +79,9 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
     if last <= _POINTS:
         shapes = alt.Scale(domain=labels, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(labels))])
         shape = alt.Shape("rate:N", sort=labels, title="learning rate", scale=shapes)
-        layers.append(line.mark_point(filled=True, size=36, opacity=1).encode(shape=shape, tooltip=tooltip))
+        layers.append(line.mark_point(filled=True, size=36, opacity=1, clip=True).encode(shape=shape, tooltip=tooltip))
     else:
-        layers.append(line.mark_point(filled=True, size=40, opacity=0).encode(tooltip=tooltip))
+        layers.append(line.mark_point(filled=True, size=40, opacity=0, clip=True).encode(tooltip=tooltip))
     if theory is not None:
         data = [{"l": int(at), "y": round(float(value), 3)}
                 for at, value in zip(record.layer, theory, strict=True) if np.isfinite(value)]  # fmt: skip

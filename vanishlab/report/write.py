@@ -1,6 +1,7 @@
 """`write_report(given, out)`: everything gathered, drawn, and put into one page, written whole or not at all."""
 
 import base64
+import functools
 import hashlib
 import importlib
 import os
@@ -89,6 +90,7 @@ def _policy(scripts: list[str]) -> str:
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
 
 
+@functools.cache
 def _vega() -> str:
     """Return Vega, Vega-Lite and vega-embed as one script that can stand in a page."""
     import altair
