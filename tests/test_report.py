@@ -230,7 +230,7 @@ def test_a_sweep_has_maps_and_every_run(data: vl.Dataset, tmp_path: Path) -> Non
     assert len(list(vl.sweep(grid, training, data, out=tmp_path / "swept", workers=1))) == 10
     page = Page(write_report(tmp_path / "swept", tmp_path / "report.html"))
     assert "10 networks" in page.shown and "Of 10 networks, 3 are looked at closely" in page.shown
-    assert page.source.split('<table class="sortable">')[1].count("<tr>") == 21
+    assert page.source.split('<table class="sortable">')[1].split("</table>")[0].count("<tr>") == 21
     maps = [image["alt"] for image in page.all("img") if "Map of" in image["alt"]]
     assert len(maps) == 6  # two values: depth for each activation, activation over all depths
     assert maps[0].startswith(
