@@ -90,9 +90,10 @@ def _address(svg: str) -> str:
 
 
 def _lightened(svg: str) -> str:
-    """Return the SVG with its black, letters and axes, turned light."""
+    """Return the SVG with its blacks, letters, axes and the marks of its key, turned light."""
     head, _, rest = svg.partition("<defs>")
-    return f"{head}<style>text{{fill:{_LIGHT}}}</style><defs>{rest}".replace("#000000", _LIGHT)
+    svg = f"{head}<style>text{{fill:{_LIGHT}}}</style><defs>{rest}"
+    return re.sub("#000000|#262626|#4d4d4d", _LIGHT, svg)
 
 
 def _rounded(attribute: "re.Match[str]") -> str:

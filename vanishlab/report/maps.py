@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from vanishlab.plots.maps import sweep_map
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.gathered import Gathered, Network
@@ -68,8 +70,9 @@ def _map(gathered: Gathered, x: str, y: str, others: list[str], of: str) -> Map:
         cells = cells_of(gathered, x, y, value)
         figure, ax = panel_axes(1.25)
         log_values = value == "delta_ratio_at_start"
+        places = cells.x if x == "learning_rate" else _side_by_side(cells.x), _side_by_side(cells.y)
         drawn = sweep_map(
-            ax, cells.x, cells.y, cells.values, diverged=cells.diverged if value == "accuracy" else None,
+            ax, *places, cells.values, diverged=cells.diverged if value == "accuracy" else None,
             bounds=None if log_values else (0.0, 1.0), label=name.split(",")[0] if log_values else "accuracy",
             x_label=_plain(x), y_label=_plain(y), log_x=x == "learning_rate", log_values=log_values, legend=False,
         )  # fmt: skip
@@ -79,6 +82,13 @@ def _map(gathered: Gathered, x: str, y: str, others: list[str], of: str) -> Map:
     text += f" and over {', '.join(map(_plain, others))}." if others else "."
     keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.", cells=True)] if handles else []
     return Map(f"{of}{_plain(y)} × {_plain(x)}", text, pictures, keys)
+
+
+def _side_by_side(values: np.ndarray) -> list[str] | np.ndarray:
+    """Return a few values as names: numbers as far apart as 1, 5, 20 and 50 would make cells of no height."""
+    return (
+        [f"{value:g}" if isinstance(value, float) else str(value) for value in values] if len(values) <= 20 else values
+    )
 
 
 def _alt(name: str, x: str, y: str, cells: Cells) -> str:
