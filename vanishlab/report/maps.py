@@ -37,7 +37,7 @@ def maps_of(gathered: Gathered) -> list[Map]:
         return []
     x = "learning_rate" if "learning_rate" in axes else axes[-1]
     maps = []
-    for y in [axis for axis in axes if axis != x][:_MOST]:
+    for y in _different(gathered, [axis for axis in axes if axis != x])[:_MOST]:
         others = [axis for axis in axes if axis not in (x, y)]
         groups = _groups(gathered, others)
         if 1 < len(groups) <= _MOST:
@@ -45,6 +45,15 @@ def maps_of(gathered: Gathered) -> list[Map]:
         else:
             maps.append(_map(gathered, x, y, others, ""))
     return maps
+
+
+def _different(gathered: Gathered, axes: list[str]) -> list[str]:
+    """Return the axes without those that only rename another: an initialisation that goes with the activation."""
+    found: dict[tuple[int, ...], str] = {}
+    for axis in axes:
+        values = [network.columns[axis].tolist() for network in gathered.networks]
+        found.setdefault(tuple(values.index(value) for value in values), axis)
+    return list(found.values())
 
 
 def _groups(gathered: Gathered, axes: list[str]) -> dict[str, Gathered]:
