@@ -228,9 +228,11 @@ def test_a_sweep_has_maps_and_every_run(data: vl.Dataset, tmp_path: Path) -> Non
     grid = vl.Grid(depth=(1, 2, 3, 4, 5), width=(4,), activation=("relu", "sigmoid"))
     training = TrainingConfig((0.1, 1.0), (0,), steps=2)
     assert len(list(vl.sweep(grid, training, data, out=tmp_path / "swept", workers=1))) == 10
+    (tmp_path / "swept" / "chunk-damaged.npz").write_text("no zip")
     page = Page(write_report(tmp_path / "swept", tmp_path / "report.html"))
     assert "10 networks" in page.shown and "Of 10 networks, 3 are looked at closely" in page.shown
     assert page.source.split('<table class="sortable">')[1].split("</table>")[0].count("<tr>") == 21
+    assert "chunk-damaged.npz" in page.shown and "it is left out." in page.shown
     maps = [image["alt"] for image in page.all("img") if "Map of" in image["alt"]]
     assert len(maps) == 6  # two values: depth for each activation, activation over all depths
     assert maps[0].startswith(

@@ -6,12 +6,11 @@ import hashlib
 import importlib
 import os
 from pathlib import Path
-from typing import Any
 
 from vanishlab import __version__
 from vanishlab.errors import InputError
 from vanishlab.files import write_whole
-from vanishlab.report.sources import Given, open_sources
+from vanishlab.report.sources import Given, Source, open_sources
 
 _NEEDS = ("altair", "jinja2", "vl_convert")
 _HERE = Path(__file__).parent / "templates"
@@ -56,7 +55,7 @@ def write_report(
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
 
 
-def render(sources: list[Any], *, title: str | None = None, command: str | None = None) -> str:
+def render(sources: list[Source], *, title: str | None = None, command: str | None = None) -> str:
     """Return the page as text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
