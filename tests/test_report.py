@@ -138,7 +138,7 @@ def test_a_page_is_accessible_and_asks_nothing_of_any_host(page: Page) -> None:
     charts = [each for each in page.all("div") if each.get("class") == "chart"]
     assert len(charts) == 3 and all(each["role"] == "img" and re.search(r"\d", each["aria-label"]) for each in charts)
     for _, attributes in page.elements:
-        for name in ("src", "srcset", "href", "data", "poster"):
+        for name in ("src", "srcset", "href", "data", "poster", "action"):
             assert attributes.get(name, "#").startswith(("data:", "#"))
         assert not any(name.startswith("on") for name in attributes)
     style = page.source.split("<style>")[1].split("</style>")[0]

@@ -155,9 +155,8 @@ def test_a_layer_named_as_a_script_is_shown_and_inert(browser: Any, tmp_path: Pa
     with opened(browser, write_report(path, tmp_path / "report.html")) as page:
         assert page.locator("h2", has_text="<img src=x onerror=alert(2)>").count() == 1
         assert page.evaluate("document.images.length") == page.locator("img[alt]").count()
-        point = page.locator(".chart").first.locator("path[d]").last
-        point.hover(force=True)
-        page.wait_for_timeout(200)
+        page.locator(".chart").first.locator(".mark-symbol path").nth(1).hover(force=True)
+        sync_api.expect(page.locator("#vg-tooltip-element")).to_contain_text(NAME)
         assert page.locator("script").count() == 2 + 3  # Vega, the page's own, and the charts' data
 
 

@@ -64,9 +64,7 @@ def picture(figure: Figure, title: str, alt: str, *, cells: bool = False) -> Pic
         figure.savefig(buffer, format="svg", dpi=_DPI, metadata=_NO_METADATA, transparent=True)
     text = compact(buffer.getvalue().decode())
     width, height = (round(float(size) * 96) for size in figure.get_size_inches())
-    return Picture(
-        _address(text), _address(_lightened(text)).replace(" ", "%20") if cells else "", alt, title, width, height
-    )
+    return Picture(_address(text), _address(_lightened(text)) if cells else "", alt, title, width, height)
 
 
 def compact(svg: str) -> str:

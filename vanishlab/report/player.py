@@ -87,7 +87,7 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
                 for at, value in zip(record.layer, theory, strict=True) if np.isfinite(value)]  # fmt: skip
         layers.append(_data(data).mark_line(strokeDash=[5, 3], strokeWidth=2, color=_THEORY).encode(x=x, y=y))
     if frames.marks:
-        layers += _off_scale(frames, labels, record, color, x, y, (bottom + low) / 2)
+        layers += _off_scale(frames, labels, record, (color, x, y), (bottom, low, high))
     frame = alt.param(name="frame", value=0)
     return alt.layer(*layers).add_params(frame).properties(width="container", height=_HEIGHT).configure(
         background="transparent", autosize=alt.AutoSizeParams(type="fit", contains="padding"),
@@ -120,19 +120,23 @@ def _layer_chart(rows: list[dict[str, Any]], record: Record, color: Any, x: Any,
 
 
 def _off_scale(
-    frames: Frames, labels: list[str], record: Record, color: Any, x: Any, y: Any, strip: float
+    frames: Frames, labels: list[str], record: Record, channels: tuple[Any, Any, Any], edges: tuple[float, int, int]
 ) -> list[alt.Chart]:
+    """Return marks on the strip from `bottom` to `low`, a row for each learning rate, and for infinities at `high`."""
+    color, x, y = channels
+    bottom, low, high = edges
+    row = 0.8 * (low - bottom) / len(labels)
+    places = [(bottom + low) / 2 + row * ((len(labels) - 1) / 2 - rate) for rate in range(len(labels))]
     layers = []
-    spread = 0.7 * 2 * abs(frames.low - strip) / max(len(labels), 1)
     for kind in sorted({kind for *_, kind in frames.marks}):
         rows = [
             {"f": frame, "rate": labels[rate], "l": layer, "value": kind,
-             "y": frames.high if kind == "infinite" else round(strip + spread * ((len(labels) - 1) / 2 - rate), 3)}
+             "y": high if kind == "infinite" else round(places[rate], 3)}
             for frame, rate, layer, each in frames.marks if each == kind
         ]  # fmt: skip
         marks = _data(rows).transform_filter("datum.f == frame").transform_calculate(layer=_layer_name(record))
         layers.append(
-            marks.mark_point(shape=_MARKS[kind], size=40, strokeWidth=1.5, filled=False).encode(
+            marks.mark_point(shape=_MARKS[kind], size=30, strokeWidth=1.2, filled=False).encode(
                 x=x, y=y, color=color, tooltip=["rate:N", "layer:N", "value:N"]
             )
         )
