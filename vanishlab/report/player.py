@@ -129,12 +129,17 @@ def _off_scale(
     places = [(bottom + low) / 2 + row * ((len(labels) - 1) / 2 - rate) for rate in range(len(labels))]
     layers = []
     for kind in sorted({kind for *_, kind in frames.marks}):
+        found: dict[tuple[int, int], list[int]] = {}
+        for frame, rate, layer, each in frames.marks:
+            if each == kind:
+                found.setdefault((frame, rate), []).append(layer)
         rows = [
-            {"f": frame, "rate": labels[rate], "l": layer, "value": kind,
+            {"f": frame, "rate": labels[rate], "l": layers_of, "value": kind,
              "y": high if kind == "infinite" else round(places[rate], 3)}
-            for frame, rate, layer, each in frames.marks if each == kind
+            for (frame, rate), layers_of in found.items()
         ]  # fmt: skip
-        marks = _data(rows).transform_filter("datum.f == frame").transform_calculate(layer=_layer_name(record))
+        marks = _data(rows).transform_filter("datum.f == frame").transform_flatten(["l"])
+        marks = marks.transform_calculate(layer=_layer_name(record))
         layers.append(
             marks.mark_point(shape=_MARKS[kind], size=30, strokeWidth=1.2, filled=False).encode(
                 x=x, y=y, color=color, tooltip=["rate:N", "layer:N", "value:N"]

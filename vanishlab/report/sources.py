@@ -47,7 +47,7 @@ def open_sources(given: Given) -> list[Source]:
     if isinstance(given, Record):
         given = {"record": given}
     if isinstance(given, Mapping):
-        sources = [Source(name, None, record) for name, record in given.items()]
+        sources = [Source(str(name), None, record) for name, record in given.items()]
     else:
         paths = [Path(given)] if isinstance(given, (str, os.PathLike)) else [Path(path) for path in given]
         sources = [source for path in paths for source in _open(path)]
