@@ -119,8 +119,7 @@ def test_the_player_shows_the_medians_over_seeds(record: vl.Record, page: Page) 
     assert len(page.charts) == 3
     compared = 0
     for quantity, chart in zip(("activation_rms", "delta_rms", "gradient_norm"), page.charts, strict=True):
-        (rows,) = [rows for rows in chart["datasets"].values() if "y" in rows[0] and isinstance(rows[0]["y"], list)]
-        for row in rows:
+        for row in chart["datasets"]["curves"]:
             here = record.select(learning_rate=float(row["rate"]), step=int(record.step[row["f"]]))
             values = here.layer_quantity(quantity)[:, 0]
             if np.isfinite(values).all() and (values > 0).all():
