@@ -9,7 +9,6 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -79,20 +78,26 @@ def record(data: vl.Dataset) -> vl.Record:
 
 @pytest.fixture(scope="module")
 def hostile() -> vl.Record:
-    """A user's own model with a layer whose name is a script, frozen in part, learning rate unknown."""
+    """A user's own model with a layer whose name is a script, frozen in part, loss never noted."""
     model = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
     model.add_module(NAME, nn.Linear(3, 3))
     model[0].requires_grad_(False)
-    with vl.GradientRecorder(model) as recorder:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with vl.GradientRecorder(model, optimizer) as recorder:
         for _ in range(3):
+            optimizer.zero_grad()
             model(torch.ones(6, 5)).square().mean().backward()
-            recorder.step()
+            optimizer.step()
     return recorder.record
 
 
-def test_a_page_holds_what_the_record_does(record: vl.Record, tmp_path: Path) -> None:
-    path = record.save(tmp_path / "mine.npz")
-    page = Page(write_report(path, tmp_path / "report.html"))
+@pytest.fixture(scope="module")
+def page(record: vl.Record, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    folder = tmp_path_factory.mktemp("report")
+    return Page(write_report(record.save(folder / "mine.npz"), folder / "report.html"))
+
+
+def test_a_page_holds_what_the_record_does(record: vl.Record, page: Page) -> None:
     assert "3 hidden sigmoid layers, width 6" in page.shown and "mine" in page.shown
     for name, value in record.environment.items():
         assert name in page.shown and value in page.shown
@@ -110,30 +115,29 @@ def test_a_page_holds_what_the_record_does(record: vl.Record, tmp_path: Path) ->
         assert keys[9] == (str(record.diverged_step[run]) if record.diverged[run] else "inf")
 
 
-def test_the_player_shows_the_medians_over_seeds(record: vl.Record, tmp_path: Path) -> None:
-    page = Page(write_report(record, tmp_path / "report.html"))
+def test_the_player_shows_the_medians_over_seeds(record: vl.Record, page: Page) -> None:
     assert len(page.charts) == 3
+    compared = 0
     for quantity, chart in zip(("activation_rms", "delta_rms", "gradient_norm"), page.charts, strict=True):
-        (rows,) = [rows for rows in chart["datasets"].values() if "y" in rows[0] and isinstance(rows[0]["y"], list)]
-        for row in rows:
+        for row in chart["datasets"]["curves"]:
             here = record.select(learning_rate=float(row["rate"]), step=int(record.step[row["f"]]))
             values = here.layer_quantity(quantity)[:, 0]
-            expected = np.log10(np.median(values, axis=0)) if np.isfinite(values).all() else None
-            if expected is not None:
-                assert np.allclose(row["y"], expected, atol=6e-4)  # three decimals
+            if np.isfinite(values).all() and (values > 0).all():
+                compared += 1
+                assert np.allclose(row["y"], np.log10(np.median(values, axis=0)), atol=6e-4)  # three decimals
+    assert compared >= 3 * 2 * 5
 
 
-def test_a_page_is_accessible_and_asks_nothing_of_any_host(record: vl.Record, tmp_path: Path) -> None:
-    page = Page(write_report({"a": record, "b": record.select(learning_rate=0.1)}, tmp_path / "report.html"))
+def test_a_page_is_accessible_and_asks_nothing_of_any_host(page: Page) -> None:
     images = page.all("img")
-    assert len(images) > 20
+    assert len(images) > 12
     for image in images:
         assert len(image["alt"]) > 20 and image["src"].startswith("data:image/svg+xml,")
     assert all(re.search(r"\d", image["alt"]) for image in images if not image["alt"].startswith("Key"))
     charts = [each for each in page.all("div") if each.get("class") == "chart"]
-    assert len(charts) == 6 and all(each["role"] == "img" and re.search(r"\d", each["aria-label"]) for each in charts)
+    assert len(charts) == 3 and all(each["role"] == "img" and re.search(r"\d", each["aria-label"]) for each in charts)
     for _, attributes in page.elements:
-        for name in ("src", "srcset", "href", "data", "poster"):
+        for name in ("src", "srcset", "href", "data", "poster", "action"):
             assert attributes.get(name, "#").startswith(("data:", "#"))
         assert not any(name.startswith("on") for name in attributes)
     style = page.source.split("<style>")[1].split("</style>")[0]
@@ -152,9 +156,8 @@ def test_text_from_a_record_is_shown_and_not_run(hostile: vl.Record, tmp_path: P
     page = Page(write_report(path, tmp_path / "report.html"))
     assert NAME not in page.source
     assert f"('{path.name}')" not in page.source and "a&b<i>" not in page.source
-    assert NAME in page.shown or any(NAME in image["alt"] for image in page.all("img"))
+    assert NAME in page.shown
     assert any(NAME in json.dumps(chart) for chart in page.charts)
-    assert any("&lt;script&gt;" in unquote(image["src"]) for image in page.all("img"))
     # what runs: Vega, and the page's own few lines
     assert len([each for each in page.all("script") if not each]) == 2
     assert "unknown" in page.shown and "a model of your own" in page.shown
@@ -198,7 +201,7 @@ def test_many_steps_and_rates_are_thinned_and_it_is_said(record: vl.Record) -> N
     )
 
 
-@pytest.mark.parametrize(("low", "high", "axis"), [(-0.5, 0.2, (-2, 1)), (-30.1, 0.0, (-31, 0)), (0.0, 0.0, (-1, 2))])
+@pytest.mark.parametrize(("low", "high", "axis"), [(-0.5, 0.2, (-1, 2)), (-30.1, 0.0, (-31, 0)), (0.0, 0.0, (-1, 2))])
 def test_an_axis_spans_whole_decades_and_at_least_three(low: float, high: float, axis: tuple[int, int]) -> None:
     assert decades(low, high) == axis
 
@@ -209,7 +212,7 @@ def test_an_axis_spans_whole_decades_and_at_least_three(low: float, high: float,
         (NetworkConfig(), TrainingConfig()),
         (
             NetworkConfig(3, (5, 6, 7), "tanh", "gaussian", 1.4, 0.3, "layer", "none", "float64"),
-            TrainingConfig((1e-3, 10.0), (3, 5), 7, "mse", 32, "linear_warmup", 3, 0.9, 1.0, True, "log", 10, 20),
+            TrainingConfig((1e-3, 10.0), (3, 5), 7, "mse", 32, "linear_warmup", 3, 0.9, None, True, "log", 10, 20),
         ),
     ],
 )
@@ -219,18 +222,25 @@ def test_the_commands_flags_make_the_same_configs(configs: tuple[NetworkConfig, 
         assert tyro.cli(tyro.conf.OmitArgPrefixes[type(config)], args=words) == config
 
 
+@pytest.mark.slow
 def test_a_sweep_has_maps_and_every_run(data: vl.Dataset, tmp_path: Path) -> None:
     grid = vl.Grid(depth=(1, 2, 3, 4, 5), width=(4,), activation=("relu", "sigmoid"))
     training = TrainingConfig((0.1, 1.0), (0,), steps=2)
-    vl.sweep(grid, training, data, out=tmp_path / "swept")
+    assert len(list(vl.sweep(grid, training, data, out=tmp_path / "swept", workers=1))) == 10
+    (tmp_path / "swept" / "chunk-damaged.npz").write_text("no zip")
     page = Page(write_report(tmp_path / "swept", tmp_path / "report.html"))
     assert "10 networks" in page.shown and "Of 10 networks, 3 are looked at closely" in page.shown
-    assert page.source.split('<table class="sortable">')[1].count("<tr>") == 21
-    maps = [image["alt"] for image in page.all("img") if image["alt"].startswith("Map of")]
-    assert len(maps) == 4 and "5 values of depth by 2 of learning rate" in maps[0]
+    assert page.source.split('<table class="sortable">')[1].split("</table>")[0].count("<tr>") == 21
+    assert "chunk-damaged.npz" in page.shown and "it is left out." in page.shown
+    maps = [image["alt"] for image in page.all("img") if "Map of" in image["alt"]]
+    assert len(maps) == 6  # two values: depth for each activation, activation over all depths
+    assert maps[0].startswith(
+        "activation relu: Map of training accuracy at the end, 5 values of depth by 2 of learning"
+    )
     assert "vl.load_sweep(" in page.shown and "depth=" in page.shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, 1])
 def test_one_recorded_step_or_two_are_enough(steps: int, data: vl.Dataset, tmp_path: Path) -> None:
     record = vl.train(NetworkConfig(depth=1, width=3), TrainingConfig(steps=steps), data)
@@ -238,6 +248,7 @@ def test_one_recorded_step_or_two_are_enough(steps: int, data: vl.Dataset, tmp_p
     assert len(page.charts) == 3 * steps
 
 
+@pytest.mark.slow
 def test_runs_that_all_diverged_are_shown(data: vl.Dataset, tmp_path: Path) -> None:
     training = TrainingConfig((1e8, 1e9), steps=6)
     record = vl.train(NetworkConfig(depth=3, width=6, activation="relu"), training, data)
@@ -246,6 +257,7 @@ def test_runs_that_all_diverged_are_shown(data: vl.Dataset, tmp_path: Path) -> N
     assert "2 diverged" in page.shown and "diverging" in page.shown
 
 
+@pytest.mark.slow
 def test_theory_is_drawn_where_the_data_can_be_had_and_refused_by_name(record: vl.Record, tmp_path: Path) -> None:
     digits = vl.load_data("digits", max_examples=32)
     known = vl.train(NetworkConfig(depth=2, width=6), TrainingConfig(steps=1), digits)
@@ -286,6 +298,7 @@ def test_what_cannot_be_shown_is_said_and_nothing_is_written(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_a_report_and_tells_mistakes_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

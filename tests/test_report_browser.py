@@ -107,13 +107,13 @@ def test_play_goes_to_the_end_and_pauses(browser: Any, report: Path) -> None:
         button.focus()
         page.keyboard.press("Enter")
         assert "Pause" in button.inner_text()
-        page.wait_for_function("document.querySelector('output').value !== '0'")
+        sync_api.expect(said).not_to_have_text("0")
         button.click()
         stopped = said.inner_text()
         page.wait_for_timeout(1200)
         assert said.inner_text() == stopped and "Play" in button.inner_text()
         button.click()
-        page.wait_for_function("document.querySelector('output').value === '8'")
+        sync_api.expect(said).to_have_text("8", timeout=20_000)
         assert "Play" in button.inner_text()
 
 
@@ -145,17 +145,18 @@ def test_the_table_sorts_by_keyboard(browser: Any, report: Path) -> None:
 def test_a_layer_named_as_a_script_is_shown_and_inert(browser: Any, tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(5, 4), nn.Tanh())
     model.add_module(NAME, nn.Linear(4, 3))
-    with vl.GradientRecorder(model) as recorder:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with vl.GradientRecorder(model, optimizer) as recorder:
         for _ in range(3):
+            optimizer.zero_grad()
             model(torch.ones(6, 5)).square().mean().backward()
-            recorder.step()
+            optimizer.step()
     path = recorder.record.save(tmp_path / "<img src=x onerror=alert(2)>.npz")
     with opened(browser, write_report(path, tmp_path / "report.html")) as page:
         assert page.locator("h2", has_text="<img src=x onerror=alert(2)>").count() == 1
         assert page.evaluate("document.images.length") == page.locator("img[alt]").count()
-        point = page.locator(".chart").first.locator("path[d]").last
-        point.hover(force=True)
-        page.wait_for_timeout(200)
+        page.locator(".chart").first.locator(".mark-symbol path").nth(1).hover(force=True)
+        sync_api.expect(page.locator("#vg-tooltip-element")).to_contain_text(NAME)
         assert page.locator("script").count() == 2 + 3  # Vega, the page's own, and the charts' data
 
 

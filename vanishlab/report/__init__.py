@@ -7,7 +7,7 @@
     write_report({"mine": recorder.record}, "report.html")
 
 Static pictures are those of `vanishlab.plots`; the player is a Vega-Lite chart. Vega was chosen over Plotly for its
-size: 0.9 MB inlined, against 4.9 MB. Needs the extra `vanishlab[report]`.
+size: 0.9 MB inlined, against 4.8 MB. Needs the extra `vanishlab[report]`.
 """
 
 from vanishlab.report.write import check_extra, write_report

@@ -18,7 +18,7 @@ _KEYS = 8  # entries of a key
 _LIGHT = "#e6e9ed"
 _FONTS = "font-family: DejaVu Sans, Verdana, sans-serif"
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-_PLAIN = "/:;=,.()-+*!@$~?|"  # what a data: address in an attribute may hold as it is
+_PLAIN = "<>/:;=,.()-+*!@$~?|{} "  # what a data: address in an attribute may hold as it is
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,15 @@ def compact(svg: str) -> str:
 
 
 def _address(svg: str) -> str:
-    """Return the SVG as a data: address without quotes, angle brackets and ampersands."""
+    """Return the SVG as a data: address without quotes and ampersands, and without what would end one."""
     return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
 
 
 def _lightened(svg: str) -> str:
-    """Return the SVG with its black, letters and axes, turned light."""
+    """Return the SVG with its blacks, letters, axes and the marks of its key, turned light."""
     head, _, rest = svg.partition("<defs>")
-    return f"{head}<style>text{{fill:{_LIGHT}}}</style><defs>{rest}".replace("#000000", _LIGHT)
+    svg = f"{head}<style>text{{fill:{_LIGHT}}}</style><defs>{rest}"
+    return re.sub("#000000|#262626|#4d4d4d", _LIGHT, svg)
 
 
 def _rounded(attribute: "re.Match[str]") -> str:

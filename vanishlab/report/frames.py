@@ -7,12 +7,12 @@ import numpy as np
 
 from vanishlab.plots.axes import on_axis
 from vanishlab.plots.profiles import kinds_of
-from vanishlab.plots.rates import RateScale, runs_of
+from vanishlab.plots.rates import RateScale, gone_rates, runs_of
 from vanishlab.record import Record
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
-VALUES = 128_000
-"""Values of each quantity in one report, shared by the records that have a player: 3 MB in all."""
+VALUES = 96_000
+"""Values of each quantity in one report, shared by the records that have a player: 2 MB in all."""
 _OF_ONE = 48_000
 _MOST_FRAMES = 128
 _MOST_RATES = 12
@@ -29,7 +29,7 @@ class Frames:
     marks: list[tuple[int, int, int, str]]
     """Frame, place of the rate, layer number, and "zero", "underflow" or "infinite"."""
     low: int
-    """The axis in decades, over all frames."""
+    """The axis in decades, over all frames and the learning rates that did not diverge, where there are any."""
     high: int
 
 
@@ -71,7 +71,10 @@ def frames_of(record: Record, quantity: str, chosen: Chosen) -> Frames:
             for kind in ("zero", "underflow", "infinite"):
                 marks += [(frame, place, int(layer), kind) for layer in record.layer[kinds[kind]]]
     stacked = np.stack(values)  # (frame, rate, layer)
-    known = stacked[np.isfinite(stacked)]
+    gone = gone_rates(record)
+    stayed = [place for place, rate in enumerate(chosen.rates) if rate not in gone]
+    scaled = stacked[:, stayed] if stayed else stacked  # what a diverging run reaches would flatten all others
+    known = scaled[np.isfinite(scaled)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     return Frames(chosen.rates, stacked, marks, *decades(float(low), float(high)))
 
@@ -80,7 +83,7 @@ def decades(low: float, high: float) -> tuple[int, int]:
     """Return whole decades around two logarithms, at least three of them."""
     bottom, top = max(math.floor(low), _BELOW), min(math.ceil(high), _ABOVE)
     while top - bottom < 3:
-        bottom, top = bottom - (top - bottom) % 2, top + 1 - (top - bottom) % 2
+        bottom, top = (bottom - 1, top) if (top - bottom) % 2 else (bottom, top + 1)
     return bottom, top
 
 

@@ -1,7 +1,7 @@
 """`gather(sources)`: every run as a row of the table, every network's verdict, and the records to look at closely."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,13 +97,13 @@ def gather(sources: list[Source]) -> Gathered:
     networks = [_network(source, title, record) for source in sources for title, record in source.records()]
     chosen, how = _choose(networks)
     if all(source.sweep is None for source in sources):
-        kept = [network if place in chosen else _without_record(network) for place, network in enumerate(networks)]
+        kept = [network if place in chosen else replace(network, record=None) for place, network in enumerate(networks)]
         return Gathered(kept, how)
-    place, kept = 0, []
-    for source in sources:
-        for _, record in source.records():
-            kept.append(_with_record(networks[place], record if place in chosen else None))
-            place += 1
+    again = (record for source in sources for _, record in source.records())
+    kept = [
+        replace(network, record=record if place in chosen else None)
+        for place, (network, record) in enumerate(zip(networks, again, strict=True))
+    ]
     return Gathered(kept, how)
 
 
@@ -134,13 +134,3 @@ def _choose(networks: list[Network]) -> tuple[set[int], str]:
         f"Of {len(networks)} networks, {len(chosen)} are looked at closely: those in which the first layer's share of "
         "the last layer's delta is, before training, the smallest, the median and the largest. All are in the table."
     )
-
-
-def _without_record(network: Network) -> Network:
-    return _with_record(network, None)
-
-
-def _with_record(network: Network, record: Record | None) -> Network:
-    from dataclasses import replace
-
-    return replace(network, record=record)

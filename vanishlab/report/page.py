@@ -38,6 +38,7 @@ class Page:
     columns: list[str]
     rows: list[list[Cell]]
     left_out: int
+    left_out_files: list[str]
     command: str
     again: str | None
 
@@ -64,6 +65,7 @@ def page_of(sources: list[Source], *, title: str | None, command: str | None) ->
         columns=list(_COLUMNS),
         rows=rows[:_ROWS],
         left_out=max(len(rows) - _ROWS, 0),
+        left_out_files=[each for source in sources for each in source.left_out],
         command=command or this_command(),
         again=line(["vanishlab", "report", *paths]) if len(paths) == len(sources) else None,
     )

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 from matplotlib.colors import to_hex
 
-from vanishlab.plots.axes import LAYER_LABEL, QUANTITIES, own_names
+from vanishlab.plots.axes import LAYER_LABEL, QUANTITIES, layer_ticks, own_names
 from vanishlab.plots.rates import RateScale, rate_label
 from vanishlab.record import Record
 from vanishlab.report.frames import QUANTITIES as THREE
@@ -51,12 +51,14 @@ def player(record: Record, prediction: Prediction | None, players: int) -> Playe
         marked = marked or bool(frames.marks)
         theory = None if prediction is None else prediction.log10_typical(quantity)
         title = QUANTITIES[quantity]
-        spec = _chart(record, frames, theory).to_dict()
+        data: dict[str, list[dict[str, Any]]] = {}
+        spec = _chart(record, frames, theory, data).to_dict() | {"datasets": data}  # altair would check every number
         charts.append({"title": title, "alt": moving(title, record, frames, chosen.steps), "spec": spec})
     return Player(charts, chosen.steps, chosen.note, marked)
 
 
-def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.LayerChart:
+def _chart(record: Record, frames: Frames, theory: np.ndarray | None, data: dict[str, Any]) -> alt.LayerChart:
+    """Return the chart, and put its numbers by name into `data`."""
     low, high = frames.low, frames.high
     known = theory[np.isfinite(theory)] if theory is not None else np.empty(0)
     if len(known):
@@ -66,7 +68,7 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
     y = alt.Y("y:Q", title=None, axis=_decade_axis(low, high, (bottom + low) / 2 if below else None),
               scale=alt.Scale(domain=[bottom, high], nice=False, zero=False))  # fmt: skip
     last = len(record.layer)
-    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False),
+    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", values=layer_ticks(1, last, 5), grid=False),
               scale=alt.Scale(domain=[1, max(last, 2)], nice=False, zero=False, padding=8))  # fmt: skip
     labels = [rate_label(rate) for rate in frames.rates]
     scale = RateScale.of([record])
@@ -74,20 +76,21 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
                       scale=alt.Scale(domain=labels, range=[to_hex(scale.color(rate)) for rate in frames.rates]),
                       legend=alt.Legend(orient="bottom", columns=6, symbolStrokeWidth=2.5))  # fmt: skip
     tooltip = ["rate:N", "layer:N", "value:N"]
-    line = _layer_chart(_curves(frames, labels), record, color, x, y)
+    data["curves"] = _curves(frames, labels)
+    line = _layer_chart(record, color, x, y)
     layers = [line.mark_line(strokeWidth=2, clip=True)]
     if last <= _POINTS:
         shapes = alt.Scale(domain=labels, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(labels))])
         shape = alt.Shape("rate:N", sort=labels, title="learning rate", scale=shapes)
-        layers.append(line.mark_point(filled=True, size=36, opacity=1).encode(shape=shape, tooltip=tooltip))
+        layers.append(line.mark_point(filled=True, size=36, opacity=1, clip=True).encode(shape=shape, tooltip=tooltip))
     else:
-        layers.append(line.mark_point(filled=True, size=40, opacity=0).encode(tooltip=tooltip))
+        layers.append(line.mark_point(filled=True, size=40, opacity=0, clip=True).encode(tooltip=tooltip))
     if theory is not None:
-        data = [{"l": int(at), "y": round(float(value), 3)}
-                for at, value in zip(record.layer, theory, strict=True) if np.isfinite(value)]  # fmt: skip
-        layers.append(_data(data).mark_line(strokeDash=[5, 3], strokeWidth=2, color=_THEORY).encode(x=x, y=y))
+        data["theory"] = [{"l": int(at), "y": round(float(value), 3)}
+                          for at, value in zip(record.layer, theory, strict=True) if np.isfinite(value)]  # fmt: skip
+        layers.append(_named("theory").mark_line(strokeDash=[5, 3], strokeWidth=2, color=_THEORY).encode(x=x, y=y))
     if frames.marks:
-        layers += _off_scale(frames, labels, record, color, x, y, (bottom + low) / 2)
+        layers += _off_scale(frames, labels, record, (color, x, y), (bottom, low, high), data)
     frame = alt.param(name="frame", value=0)
     return alt.layer(*layers).add_params(frame).properties(width="container", height=_HEIGHT).configure(
         background="transparent", autosize=alt.AutoSizeParams(type="fit", contains="padding"),
@@ -97,8 +100,8 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None) -> alt.Lay
     ).configure_view(stroke="#999999")  # fmt: skip
 
 
-def _data(rows: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=rows))
+def _named(name: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=name))
 
 
 def _curves(frames: Frames, labels: list[str]) -> list[dict[str, Any]]:
@@ -110,9 +113,11 @@ def _curves(frames: Frames, labels: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _layer_chart(rows: list[dict[str, Any]], record: Record, color: Any, x: Any, y: Any) -> alt.Chart:
+def _layer_chart(record: Record, color: Any, x: Any, y: Any) -> alt.Chart:
     first, last = int(record.layer[0]), int(record.layer[-1])
-    chart = _data(rows).transform_filter("datum.f == frame").transform_calculate(l=f"sequence({first}, {last + 1})")
+    chart = (
+        _named("curves").transform_filter("datum.f == frame").transform_calculate(l=f"sequence({first}, {last + 1})")
+    )
     chart = chart.transform_flatten(["y", "l"])
     power = "floor(datum.y)"
     value = f"isValid(datum.y) ? format(pow(10, datum.y - {power}), '.2f') + 'e' + {power} : 'no value'"
@@ -120,19 +125,33 @@ def _layer_chart(rows: list[dict[str, Any]], record: Record, color: Any, x: Any,
 
 
 def _off_scale(
-    frames: Frames, labels: list[str], record: Record, color: Any, x: Any, y: Any, strip: float
+    frames: Frames,
+    labels: list[str],
+    record: Record,
+    channels: tuple[Any, Any, Any],
+    edges: tuple[float, int, int],
+    data: dict[str, Any],
 ) -> list[alt.Chart]:
+    """Return marks on the strip from `bottom` to `low`, a row for each learning rate, and for infinities at `high`."""
+    color, x, y = channels
+    bottom, low, high = edges
+    row = 0.8 * (low - bottom) / len(labels)
+    places = [(bottom + low) / 2 + row * ((len(labels) - 1) / 2 - rate) for rate in range(len(labels))]
     layers = []
-    spread = 0.7 * 2 * abs(frames.low - strip) / max(len(labels), 1)
     for kind in sorted({kind for *_, kind in frames.marks}):
-        rows = [
-            {"f": frame, "rate": labels[rate], "l": layer, "value": kind,
-             "y": frames.high if kind == "infinite" else round(strip + spread * ((len(labels) - 1) / 2 - rate), 3)}
-            for frame, rate, layer, each in frames.marks if each == kind
+        found: dict[tuple[int, int], list[int]] = {}
+        for frame, rate, layer, each in frames.marks:
+            if each == kind:
+                found.setdefault((frame, rate), []).append(layer)
+        data[kind] = [
+            {"f": frame, "rate": labels[rate], "l": layers_of, "value": kind,
+             "y": high if kind == "infinite" else round(places[rate], 3)}
+            for (frame, rate), layers_of in found.items()
         ]  # fmt: skip
-        marks = _data(rows).transform_filter("datum.f == frame").transform_calculate(layer=_layer_name(record))
+        marks = _named(kind).transform_filter("datum.f == frame").transform_flatten(["l"])
+        marks = marks.transform_calculate(layer=_layer_name(record))
         layers.append(
-            marks.mark_point(shape=_MARKS[kind], size=40, strokeWidth=1.5, filled=False).encode(
+            marks.mark_point(shape=_MARKS[kind], size=30, strokeWidth=1.2, filled=False).encode(
                 x=x, y=y, color=color, tooltip=["rate:N", "layer:N", "value:N"]
             )
         )

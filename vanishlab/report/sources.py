@@ -2,8 +2,9 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vanishlab.errors import InputError
@@ -23,6 +24,8 @@ class Source:
     path: Path | None
     record: Record | None = None
     sweep: Sweep | None = None
+    left_out: tuple[str, ...] = ()
+    """What is said of a sweep's files that could not be read."""
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """Yield title and record of each network; a sweep's are read on the way."""
@@ -44,7 +47,7 @@ def open_sources(given: Given) -> list[Source]:
     if isinstance(given, Record):
         given = {"record": given}
     if isinstance(given, Mapping):
-        sources = [Source(name, None, record) for name, record in given.items()]
+        sources = [Source(str(name), None, record) for name, record in given.items()]
     else:
         paths = [Path(given)] if isinstance(given, (str, os.PathLike)) else [Path(path) for path in given]
         sources = [source for path in paths for source in _open(path)]
@@ -60,7 +63,10 @@ def open_sources(given: Given) -> list[Source]:
 def _open(path: Path) -> list[Source]:
     if path.is_dir():
         if next(path.glob("chunk-*.npz"), None) is not None:
-            return [Source(_name(path), path, sweep=load_sweep(path))]
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                sweep = load_sweep(path)
+            return [Source(_name(path), path, sweep=sweep, left_out=tuple(str(each.message) for each in caught))]
         files = sorted(path.glob("*.npz"), key=lambda file: _natural(file.name))
         if not files:
             raise InputError(f"folder must hold record files (.npz) or a sweep's chunks, got {str(path)!r}")
@@ -86,5 +92,5 @@ def _named_apart(sources: list[Source]) -> list[Source]:
         names[source.name] = names.get(source.name, 0) + 1
         number = names[source.name]
         name = source.name if number == 1 else f"{source.name} ({number})"
-        apart.append(Source(name, source.path, source.record, source.sweep))
+        apart.append(replace(source, name=name))
     return apart

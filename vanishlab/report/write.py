@@ -1,16 +1,16 @@
 """`write_report(given, out)`: everything gathered, drawn, and put into one page, written whole or not at all."""
 
 import base64
+import functools
 import hashlib
 import importlib
 import os
 from pathlib import Path
-from typing import Any
 
 from vanishlab import __version__
 from vanishlab.errors import InputError
 from vanishlab.files import write_whole
-from vanishlab.report.sources import Given, open_sources
+from vanishlab.report.sources import Given, Source, open_sources
 
 _NEEDS = ("altair", "jinja2", "vl_convert")
 _HERE = Path(__file__).parent / "templates"
@@ -55,7 +55,7 @@ def write_report(
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
 
 
-def render(sources: list[Any], *, title: str | None = None, command: str | None = None) -> str:
+def render(sources: list[Source], *, title: str | None = None, command: str | None = None) -> str:
     """Return the page as text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -89,6 +89,7 @@ def _policy(scripts: list[str]) -> str:
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
 
 
+@functools.cache
 def _vega() -> str:
     """Return Vega, Vega-Lite and vega-embed as one script that can stand in a page."""
     import altair
