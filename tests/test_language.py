@@ -20,6 +20,8 @@ from test_plots import DIGITS, EDGE_CASES, FIGURES, make_ax, make_record
 
 import vanishlab as vl
 from vanishlab import cli, plots
+from vanishlab.analysis import depth, findings, layers, verdict
+from vanishlab.analysis.remedies import REMEDIES
 from vanishlab.chinese import CHINESE
 from vanishlab.config import ActivationName, DtypeName, InitializationName
 from vanishlab.data import DATA_NAMES
@@ -35,6 +37,16 @@ SOURCES = {
     for folder in ("vanishlab", "experiments")
     for path in (ROOT / folder).rglob("*.py")
 }
+
+
+def evidence_names() -> Iterator[str]:
+    """Return the names of the numbers behind verdicts: what the rules use as keys of their dicts."""
+    for rules in ("course", "depth", "layers", "verdict"):
+        for node in ast.walk(SOURCES[f"vanishlab/analysis/{rules}.py"]):
+            keys = node.keys if isinstance(node, ast.Dict) else [node.slice] if isinstance(node, ast.Subscript) else []
+            yield from (key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
 # What `say` is given by a variable: the tables that hold it.
 TABLES = {
     "QUANTITIES[quantity]": tuple(axes.QUANTITIES.values()),
@@ -46,6 +58,15 @@ TABLES = {
     "LOSSES[prediction.loss]": tuple(words.LOSSES.values()),
     "x.replace('_', ' ')": tuple(name.replace("_", " ") for name in AXES),
     "y.replace('_', ' ')": (),
+    "MASKED[somewhere]": depth.MASKED,
+    "VANISHING[somewhere]": depth.VANISHING,
+    "reason": tuple(layers.ABSENT.values()),
+    "column": verdict.COLUMNS,
+    "verdict.name": findings.VERDICTS,
+    "verdict.cause": (*layers.ABSENT, "time"),
+    "evidence": tuple(evidence_names()),
+    "remedy.name": tuple(REMEDIES),
+    "remedy.change": tuple(remedy.change for remedy in REMEDIES.values()),
     "label": ("delta at start", "delta at end"),  # of experiments/remedies.py
     "row[0]": tuple(test_experiments.load("remedies").remedies(vl.NetworkConfig(3), vl.TrainingConfig())),
 }
@@ -53,6 +74,8 @@ NAMES = {
     *(name for names in (ActivationName, InitializationName, DtypeName) for name in get_args(names)),
     *DATA_NAMES,
     *("ReLU", "SELU", "RMS", "Xavier", "Kaiming", "LeCun", "log", "loss"),  # loss is a symbol, as in ∂loss/∂W
+    *("NaN", "LSTM", "bfloat16", "requires_grad", "True", "False", "torch", "amp", "GradScaler"),  # code
+    *("detach", "no_grad", "item", "numpy", "argmax"),
 }
 """Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""
 OWN = {  # names that an experiment gives, of records, layers and fields
@@ -81,7 +104,8 @@ def sentences_of(call: ast.Call, function: ast.AST) -> list[str]:
     choices = [given]
     if isinstance(given, ast.Name) and ast.unparse(given) not in TABLES:
         assigned = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
-        choices = [node.value for node in assigned if ast.unparse(node.targets[0]) == given.id]
+        values = [node.value for node in assigned if ast.unparse(node.targets[0]) == given.id]
+        choices = [value for value in values if not isinstance(value, ast.Call)]  # what has been said already
         assert choices, f"say({given.id}) is given what no test knows"
     found: list[str] = []
     for choice in choices:
@@ -364,6 +388,15 @@ def test_a_command_draws_in_chinese_on_request(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr("sys.argv", ["vanishlab", "plot", str(tmp_path / "record.npz"), *flags])
         cli.main()
     assert drawn == ["学习率", "learning rate"]
+
+
+def test_a_diagnosis_is_chinese_with_its_evidence_and_remedies() -> None:
+    record = vl.train(vl.NetworkConfig(20, 8), vl.TrainingConfig((0.1, 1e9), steps=3), DIGITS)
+    with speaking("zh"):
+        text = str(vl.diagnose(record))
+    assert CHINESE["vanishing"] in text and CHINESE["decades per layer"] in text
+    assert english(text) <= {"blocks", "linear", "readout"}
+    assert CHINESE["vanishing"] not in str(vl.diagnose(record))
 
 
 @needs_font

@@ -8,6 +8,7 @@ from vanishlab.analysis.depth import decay_of
 from vanishlab.analysis.evidence import Evidence, late
 from vanishlab.analysis.findings import Verdict, several
 from vanishlab.analysis.thresholds import Thresholds
+from vanishlab.language import say
 
 _HALF = ("float16", "bfloat16")
 
@@ -19,9 +20,11 @@ def find_overflow(e: Evidence, t: Thresholds) -> Verdict | None:
         return None
     lost = e.overflowed | np.isposinf(e.activation)  # (step, layer)
     layers = e.named(np.any(lost[broken], axis=0))
-    where = f" in {several(layers)}" if layers else ""
-    sentence = f"Numbers left the range of {e.dtype}{where}: an activation, the loss or a gradient is not finite."
-    return Verdict("overflow", layers, sentence, {"first step": float(broken[0]) if len(broken) else 0.0})
+    sentence = "Numbers left the range of {dtype}: an activation, the loss or a gradient is not finite."
+    if layers:
+        sentence = "Numbers left the range of {dtype} in {layers}: an activation, the loss or a gradient is not finite."
+    said = say(sentence, dtype=e.dtype, layers=several(layers))
+    return Verdict("overflow", layers, said, {"first step": float(broken[0]) if len(broken) else 0.0})
 
 
 def find_divergence(e: Evidence, t: Thresholds) -> Verdict | None:
@@ -29,9 +32,11 @@ def find_divergence(e: Evidence, t: Thresholds) -> Verdict | None:
     numbers = {"largest update ratio": _largest_update(e)}
     broken = np.flatnonzero(e.broken)
     if e.diverged_step > 0 or (len(broken) and broken[0] > 0 and e.dtype not in _HALF):
-        updates = e.diverged_step if e.diverged_step > 0 else int(broken[0])
-        what = f"after {updates} updates" if e.diverged_step > 0 else f"at recorded step {updates}"
-        return Verdict("diverging", (), f"The loss or the gradient is not finite {what}.", numbers)
+        if e.diverged_step > 0:
+            sentence = say("The loss or the gradient is not finite after {updates} updates.", updates=e.diverged_step)
+        else:
+            sentence = say("The loss or the gradient is not finite at recorded step {step}.", step=int(broken[0]))
+        return Verdict("diverging", (), sentence, numbers)
     if len(e.loss) < 3 or not math.isfinite(e.loss[0]):
         return None
     wild = _largest_update(e) > t.wild_update and late(e.loss) >= e.loss[0]
@@ -42,9 +47,10 @@ def find_divergence(e: Evidence, t: Thresholds) -> Verdict | None:
             "highest loss / first": np.nanmax(e.loss) / e.loss[0],
             "last loss / first": late(e.loss) / e.loss[0],
         }
-    sentence = (
-        "The loss rose above the first one and did not come back below it, by updates of up to "
-        f"{_largest_update(e):.2g} of the weights: the learning rate is above what is stable."
+    sentence = say(
+        "The loss rose above the first one and did not come back below it, by updates of up to {update:.2g} of the "
+        "weights: the learning rate is above what is stable.",
+        update=_largest_update(e),
     )
     return Verdict("diverging", (), sentence, numbers)
 
@@ -62,7 +68,10 @@ def find_frozen_updates(e: Evidence, t: Thresholds) -> Verdict | None:
         return Verdict(
             "frozen updates",
             e.named(moved),
-            f"The largest update changes its layer's weights by {_largest_update(e):.2g} of their norm: nothing moves.",
+            say(
+                "The largest update changes its layer's weights by {update:.2g} of their norm: nothing moves.",
+                update=_largest_update(e),
+            ),
             {"largest update ratio": _largest_update(e)},
         )
     expected = wanted / wanted[moved].max() * fastest
@@ -70,7 +79,10 @@ def find_frozen_updates(e: Evidence, t: Thresholds) -> Verdict | None:
     if not still.any():
         return None
     layers = e.named(still)
-    sentence = f"{several(layers)}: a gradient but no update; the optimizer does not hold it, or rounding eats it."
+    sentence = say(
+        "{layers}: a gradient but no update; the optimizer does not hold it, or rounding eats it.",
+        layers=several(layers),
+    )
     return Verdict("frozen updates", layers, sentence, {"update ratio": 0.0, "expected": float(expected[still].max())})
 
 
@@ -80,7 +92,9 @@ def find_convergence(e: Evidence, t: Thresholds) -> Verdict | None:
         share = float(e.loss[-1] / e.exchanged_loss)
         if share > t.done_exchanged:
             return None
-        sentence = f"The loss is {share:.2g} of what it is with the targets exchanged: the examples are fitted."
+        sentence = say(
+            "The loss is {share:.2g} of what it is with the targets exchanged: the examples are fitted.", share=share
+        )
         return Verdict("converged", (), sentence, {"loss / loss with targets exchanged": share})
     if len(e.loss) < 5:
         return None
@@ -103,7 +117,7 @@ def find_convergence(e: Evidence, t: Thresholds) -> Verdict | None:
         return None
     numbers = {"last loss / first": end / start if start > 0 else math.nan, "accuracy": accuracy,
                "delta of the last layer, last / first step": left, "gradient, last / first step": fallen}  # fmt: skip
-    sentence = "The gradients are small because the examples are fitted and the loss has levelled out."
+    sentence = say("The gradients are small because the examples are fitted and the loss has levelled out.")
     return Verdict("converged", (), sentence, {name: value for name, value in numbers.items() if not math.isnan(value)})
 
 

@@ -8,6 +8,19 @@ from vanishlab.analysis.decay import Decay, fit_decay
 from vanishlab.analysis.evidence import Evidence
 from vanishlab.analysis.findings import Verdict, several
 from vanishlab.analysis.thresholds import Thresholds
+from vanishlab.language import say
+
+VANISHING = (
+    "Delta shrinks by a factor of {factor:.1e} from the last layer back to the first.",
+    "Delta shrinks by a factor of {factor:.1e} from the last layer back to the first, most of it in {layers}.",
+)
+"""What is said where delta vanishes everywhere, and where most of it is lost in some layers."""
+MASKED = (
+    "Delta shrinks by a factor of {factor:.1e} from the last layer back to the first, hidden from the weight gradients "
+    "by activations that shrink the other way.",
+    "Delta shrinks by a factor of {factor:.1e} from the last layer back to the first, most of it in {layers}, hidden "
+    "from the weight gradients by activations that shrink the other way.",
+)
 
 
 def find_depth(e: Evidence, t: Thresholds, steps: slice) -> Verdict | None:
@@ -19,7 +32,7 @@ def find_depth(e: Evidence, t: Thresholds, steps: slice) -> Verdict | None:
     lead = _leading_zeros(e, steps)
     if len(lead) and decay.total < t.lost_decades:
         layers = tuple(e.names[layer] for layer in lead)
-        sentence = f"Delta is exactly zero in {several(layers)}."
+        sentence = say("Delta is exactly zero in {layers}.", layers=several(layers))
         return Verdict("vanishing", layers, sentence, {"decades lost": math.inf}, "depth")
     if -t.gained_decades < decay.total < t.lost_decades:
         return None
@@ -38,19 +51,23 @@ def find_depth(e: Evidence, t: Thresholds, steps: slice) -> Verdict | None:
         "low (95 %)": decay.low,
         "high (95 %)": decay.high,
     }
-    where = "" if len(guilty) == len(decay.segments) else f", most of it in {several(layers)}"
+    somewhere = len(guilty) < len(decay.segments)
     if not vanishes:
-        sentence = f"Delta grows by a factor of {10**-decay.total:.1e} from the last layer back to the first{where}."
-        return Verdict("exploding", layers, sentence, numbers, "depth")
+        sentence = "Delta grows by a factor of {factor:.1e} from the last layer back to the first."
+        if somewhere:
+            sentence = (
+                "Delta grows by a factor of {factor:.1e} from the last layer back to the first, most of it in {layers}."
+            )
+        said = say(sentence, factor=10**-decay.total, layers=several(layers))
+        return Verdict("exploding", layers, said, numbers, "depth")
+    values = dict[str, object](factor=10**decay.total, layers=several(layers))
     shown = _shown_by_gradients(e, steps, place)
     if shown is not None:
         numbers["decades that weight gradients show"], numbers["decades that activations lose forward"] = shown[:2]
-    sentence = f"Delta shrinks by a factor of {10**decay.total:.1e} from the last layer back to the first{where}"
     # A gradient that is flat because examples cancel in it at the end of training has no such activations behind it.
     if shown is not None and shown[0] < t.masked_share * shown[2] and not shown[1] < 0.5 * shown[2]:
-        sentence += ", hidden from the weight gradients by activations that shrink the other way."
-        return Verdict("masked vanishing", layers, sentence, numbers, "depth")
-    return Verdict("vanishing", layers, f"{sentence}.", numbers, "depth")
+        return Verdict("masked vanishing", layers, say(MASKED[somewhere], **values), numbers, "depth")
+    return Verdict("vanishing", layers, say(VANISHING[somewhere], **values), numbers, "depth")
 
 
 def find_time(e: Evidence, t: Thresholds) -> list[Verdict]:
@@ -64,13 +81,11 @@ def find_time(e: Evidence, t: Thresholds) -> list[Verdict]:
         numbers = {"decades, last to first call": lost}
         if len(profile) > 2:  # a record keeps the first and the last call alone
             numbers["calls"] = float(len(profile))
-        calls = f"the last call of {name} back to the first"
+        sentence = "Delta grows by a factor of {factor:.1e} from the last call of {layer} back to the first."
         if lost > 0:
-            sentence = f"Delta shrinks by a factor of {10 ** min(lost, 300):.1e} from {calls}."
-            found.append(Verdict("vanishing", (name,), sentence, numbers, "time"))
-        else:
-            sentence = f"Delta grows by a factor of {10 ** min(-lost, 300):.1e} from {calls}."
-            found.append(Verdict("exploding", (name,), sentence, numbers, "time"))
+            sentence = "Delta shrinks by a factor of {factor:.1e} from the last call of {layer} back to the first."
+        said = say(sentence, factor=10 ** min(abs(lost), 300), layer=name)
+        found.append(Verdict("vanishing" if lost > 0 else "exploding", (name,), said, numbers, "time"))
     return found
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from vanishlab.language import listed, say
+
 VerdictName = Literal[
     "overflow", "diverging", "symmetric", "dead", "saturated", "exploding", "masked vanishing", "vanishing",
     "underflow", "no gradient", "frozen updates", "converged", "healthy", "not enough evidence",
@@ -21,6 +23,7 @@ class Verdict:
     layers: tuple[str, ...]
     """The layers concerned, input first; empty where it is the run as a whole."""
     sentence: str
+    """In the language that held when it was found."""
     evidence: dict[str, float] = field(default_factory=dict)
     """The numbers behind it, by their names."""
     cause: str = ""
@@ -36,5 +39,5 @@ def several(names: tuple[str, ...]) -> str:
     ('a … d (4 layers)', 'a, b')
     """
     if len(names) > 3:
-        return f"{names[0]} … {names[-1]} ({len(names)} layers)"
-    return ", ".join(names)
+        return say("{first} … {last} ({layers} layers)", first=names[0], last=names[-1], layers=len(names))
+    return listed(names)

@@ -8,6 +8,15 @@ from vanishlab.activations import ACTIVATIONS
 from vanishlab.analysis.evidence import Evidence
 from vanishlab.analysis.findings import Verdict, several
 from vanishlab.analysis.thresholds import Thresholds
+from vanishlab.language import say
+
+ABSENT = {
+    "frozen": "No gradient reaches the weights of {layers}: no gradient is asked for (requires_grad is False).",
+    "unused": "No gradient reaches the weights of {layers}: they were not called in the forward pass.",
+    "detached": "No gradient reaches the weights of {layers}: they were called, but the graph is cut between them and "
+    "the loss.",
+}
+"""What is said of weights without any gradient, by the cause."""
 
 
 def find_twins(e: Evidence, t: Thresholds) -> Verdict | None:
@@ -19,7 +28,10 @@ def find_twins(e: Evidence, t: Thresholds) -> Verdict | None:
     return Verdict(
         "symmetric",
         layers,
-        f"In {several(layers)} units have the same weights and the same gradient, so they remain copies of each other.",
+        say(
+            "In {layers} units have the same weights and the same gradient, so they remain copies of each other.",
+            layers=several(layers),
+        ),
         {"share of units with a twin": float(e.twins[hit].max())},
     )
 
@@ -36,8 +48,11 @@ def find_dead(e: Evidence, t: Thresholds) -> Verdict | None:
     return Verdict(
         "dead",
         layers,
-        f"In {several(layers)} {share[hit].max():.0%} of the ReLU units are not positive for any example; "
-        "no gradient passes them.",
+        say(
+            "In {layers} {share:.0%} of the ReLU units are not positive for any example; no gradient passes them.",
+            layers=several(layers),
+            share=share[hit].max(),
+        ),
         {"share of dead units": float(share[hit].max())},
     )
 
@@ -53,7 +68,11 @@ def find_saturation(e: Evidence, t: Thresholds) -> Verdict | None:
     return Verdict(
         "saturated",
         layers,
-        f"In {several(layers)} up to {share[hit].max():.0%} of the activation's inputs lie where it is flat.",
+        say(
+            "In {layers} up to {share:.0%} of the activation's inputs lie where it is flat.",
+            layers=several(layers),
+            share=share[hit].max(),
+        ),
         {"share saturated": float(share[hit].max())},
     )
 
@@ -76,23 +95,22 @@ def find_underflow(e: Evidence, t: Thresholds) -> Verdict | None:
     return Verdict(
         "underflow",
         layers,
-        f"In {several(layers)} the gradient's entries are below what {e.dtype} holds in full: bits, or all, are lost.",
+        say(
+            "In {layers} the gradient's entries are below what {dtype} holds in full: bits, or all, are lost.",
+            layers=several(layers),
+            dtype=e.dtype,
+        ),
         {"share of non-zero entries subnormal": float(np.nanmax(share[hit])), "share zero": float(zero[hit].max())},
     )
 
 
 def find_absent(e: Evidence) -> list[Verdict]:
     """Weights without any gradient, by the reason."""
-    words = {
-        "frozen": "no gradient is asked for (requires_grad is False)",
-        "unused": "they were not called in the forward pass",
-        "detached": "they were called, but the graph is cut between them and the loss",
-    }
     found = []
-    for cause, reason in words.items():
+    for cause, reason in ABSENT.items():
         layers = tuple(name for name, why in e.absent.items() if why == cause)
         if layers:
-            sentence = f"No gradient reaches the weights of {several(layers)}: {reason}."
+            sentence = say(reason, layers=several(layers))
             found.append(Verdict("no gradient", layers, sentence, {"layers": float(len(layers))}, cause))
     return found
 

@@ -23,12 +23,15 @@ from vanishlab.analysis.findings import VERDICTS, WELL, Verdict, several
 from vanishlab.analysis.remedies import Remedy, remedies_for
 from vanishlab.analysis.thresholds import Thresholds
 from vanishlab.errors import InputError
+from vanishlab.language import listed, say
 from vanishlab.record import Record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from vanishlab.recorder import GradientRecorder
+
+COLUMNS = ("verdict", "layers", "why", "numbers")
 
 
 @dataclass(frozen=True)
@@ -75,26 +78,38 @@ class Diagnosis:
         from rich.text import Text
 
         table = Table(title=Text(self.headline), title_justify="left")
-        for column in ("verdict", "layers", "why", "numbers"):
-            table.add_column(column, overflow="fold")
+        for column in COLUMNS:
+            table.add_column(say(column), overflow="fold")
         for verdict in self.verdicts:
-            name = f"{verdict.name} ({verdict.cause})" if verdict.cause not in ("", "depth") else verdict.name
+            name = say(verdict.name)
+            if verdict.cause not in ("", "depth"):
+                name = say("{verdict} ({cause})", verdict=name, cause=say(verdict.cause))
             if self.runs > 1:
-                name += f"\nruns {', '.join(map(str, verdict.runs))}"
-            numbers = "\n".join(f"{label}: {value:.3g}" for label, value in verdict.evidence.items())
-            table.add_row(*map(Text, (name, several(verdict.layers) or "all", verdict.sentence, numbers)))
-        lines = [Text(f"{place}. {remedy.name}: {remedy.change}") for place, remedy in enumerate(self.remedies, 1)]
-        return Group(table, *([Text("What to change, the most promising first:"), *lines] if lines else []))
+                name += "\n" + say("runs {runs}", runs=listed(map(str, verdict.runs)))
+            numbers = "\n".join(
+                say("{name}: {value:.3g}", name=say(evidence), value=value)
+                for evidence, value in verdict.evidence.items()
+            )
+            table.add_row(*map(Text, (name, several(verdict.layers) or say("all"), verdict.sentence, numbers)))
+        lines = [
+            Text(say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change)))
+            for place, remedy in enumerate(self.remedies, 1)
+        ]
+        return Group(table, *([Text(say("What to change, the most promising first:")), *lines] if lines else []))
 
     @property
     def headline(self) -> str:
         """The decay of delta in one line: its factor per layer, and over all of them."""
         if self.decay.layers < 2:
-            return "no decay of delta: it was measured in fewer than two layers"
-        text = f"delta is multiplied by {self.decay.factor:.3g} per layer on its way back"
+            return say("no decay of delta: it was measured in fewer than two layers")
+        sentence = "delta is multiplied by {factor:.3g} per layer on its way back, by {total} over {layers} layers"
         if math.isfinite(self.decay.low):
-            text += f" (95 %: {_power(-self.decay.high)} to {_power(-self.decay.low)})"
-        return f"{text}, by {_power(-self.decay.total)} over {self.decay.layers} layers"
+            sentence = (
+                "delta is multiplied by {factor:.3g} per layer on its way back (95 %: {low} to {high}), by {total} "
+                "over {layers} layers"
+            )
+        low, high, total = (_power(-decades) for decades in (self.decay.high, self.decay.low, self.decay.total))
+        return say(sentence, factor=self.decay.factor, low=low, high=high, total=total, layers=self.decay.layers)
 
 
 def diagnose(record: "Record | GradientRecorder", *, thresholds: Thresholds | None = None) -> Diagnosis:
@@ -138,14 +153,20 @@ def judge(e: Evidence, t: Thresholds) -> list[Verdict]:
         return found
     blocked = depth.blocked_by_zero_weights(e, e.tail)
     if blocked is not None:
-        return [_unsure(f"The weights of {blocked} are all zero, so no gradient passes yet; look again after a step.")]
+        sentence = "The weights of {layer} are all zero, so no gradient passes yet; look again after a step."
+        return [_unsure(say(sentence, layer=blocked))]
     names, profile = depth.profile_of(e, e.tail)
     if len(profile) < t.least_layers:
-        return [_unsure(f"Delta was measured in {len(profile)} layer(s), which says nothing of depth.")]
+        sentence = "Delta was measured in {layers} layer(s), which says nothing of depth."
+        return [_unsure(say(sentence, layers=len(profile)))]
     decay = fit_decay(profile)
     numbers = {"decades, last to first layer": decay.total, "decades per layer": decay.rate}
-    sentence = f"Delta keeps its size over {len(names)} layers to within a factor of {10 ** abs(decay.total):.3g}."
-    return [Verdict("healthy", (), sentence, numbers)]
+    kept = say(
+        "Delta keeps its size over {layers} layers to within a factor of {factor:.3g}.",
+        layers=len(names),
+        factor=10 ** abs(decay.total),
+    )
+    return [Verdict("healthy", (), kept, numbers)]
 
 
 def depth_steps(e: Evidence, t: Thresholds) -> slice:

@@ -1,10 +1,6 @@
-"""The catalogue of Chinese: what is shown, by its English sentence.
+"""What pictures show, in Chinese."""
 
-Places in braces may stand anywhere in the Chinese sentence. Names that are typed (of activations, initialisations, data
-and dtypes) stay as they are.
-"""
-
-CHINESE: dict[str, str] = {
+PICTURES: dict[str, str] = {
     # Axes
     "gradient norm ‖∂loss/∂W‖": "梯度范数 ‖∂loss/∂W‖",
     "bias gradient norm ‖∂loss/∂b‖": "偏置梯度范数 ‖∂loss/∂b‖",
