@@ -93,7 +93,7 @@ def shown(result: Result, language: str, held: Result | None = None) -> str:
         for one in (held, result)
     ]
     heads = "".join(
-        f"<div><p class="vl-head">{escape(label)}: {escape(in_short(one))}</p>{_findings(one, language)}</div>"
+        f'<div><p class="vl-head">{escape(label)}: {escape(in_short(one))}</p>{_findings(one, language)}</div>'
         for label, one in zip(labels, (held, result), strict=True)
     )
     rows = [_figures([side[name] for side in pictures if name in side], "vl-pair") for name in pictures[1]]
