@@ -104,8 +104,8 @@ LESSON_WORDS: dict[str, tuple[str, str]] = {
     "chaos answer": (
         "Theory multiplies delta's mean square per layer by χ = {ordered chi} at σ_w = 0.7, {edge chi} at 1.2, "
         "{chaotic chi} at 2.5. Measured, layer 1 gets {ordered}, {edge} and {chaotic} of what the readout gets, and 60 "
-        "steps end at a training accuracy of {ordered accuracy}, {edge accuracy} and {chaotic accuracy} (guessing: "
-        "{guessing}).",
+        "steps end at a training accuracy of {ordered accuracy}, {edge accuracy} and {chaotic accuracy} "
+        "(guessing: {guessing}).",
         "理论上，δ 的均方每层乘以 χ：σ_w = 0.7 时为 {ordered chi}，1.2 时为 {edge chi}，2.5 时为 {chaotic chi}。"
         "实测第 1 层得到的与输出层之比依次为 {ordered}、{edge}、{chaotic}；训练 60 步后的训练准确率依次为 "
         "{ordered accuracy}、{edge accuracy}、{chaotic accuracy}（瞎猜：{guessing}）。",

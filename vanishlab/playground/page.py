@@ -22,6 +22,7 @@ STYLE = """<style>
 .vl figcaption {font-size: .9rem; font-weight: 600; text-align: center}
 .dark .vl figure {background: #17181a; color: #ddd}
 .dark .vl figure img {filter: invert(.91) hue-rotate(180deg)}
+.vl-head {font-weight: 700}
 .vl-verdict {border-left: 6px solid #c2410c; padding: .4rem .9rem; margin: .5rem 0; border-radius: 4px;
   background: #c2410c14}
 .vl-verdict.well {border-color: #15803d; background: #15803d14}
@@ -92,7 +93,7 @@ def shown(result: Result, language: str, held: Result | None = None) -> str:
         for one in (held, result)
     ]
     heads = "".join(
-        f"<div><h3>{escape(label)}: {escape(in_short(one))}</h3>{_findings(one, language)}</div>"
+        f'<div><p class="vl-head">{escape(label)}: {escape(in_short(one))}</p>{_findings(one, language)}</div>'
         for label, one in zip(labels, (held, result), strict=True)
     )
     rows = [_figures([side[name] for side in pictures if name in side], "vl-pair") for name in pictures[1]]

@@ -26,6 +26,7 @@ THEORY, START, END = "#D55E00", "#0072B2", "#009E73"  # the first two are those 
 _SIZE = (4.3, 3.2)  # inches; about a third of a wide window, the whole of a phone
 _DPI = 150
 _REACH = (3.0, 1.5)  # what the diagram covers in any case, so that its cache is found again
+_FURTHEST = 10.0
 _LOCK = threading.Lock()
 
 
@@ -118,7 +119,8 @@ def comparison_picture(results: Mapping[str, Result], language: str = "en") -> P
 def _phase_png(activation: str, points: tuple[tuple[str, tuple[float, float]], ...], language: str) -> bytes:
     furthest = max(w for _, (w, _) in points), max(b for _, (_, b) in points)
     outside = furthest[0] > _REACH[0] or furthest[1] > _REACH[1]
-    diagram = _diagram(activation, furthest if outside else None)
+    # A point that is further out still is drawn at the edge: a diagram around it would show nothing else.
+    diagram = _diagram(activation, furthest if outside and max(furthest) <= _FURTHEST else None)
     return _draw(lambda ax: plots.phase_map(ax, diagram, dict(points), legend=False), language)
 
 

@@ -107,7 +107,8 @@ _PAGE: dict[str, tuple[str, str]] = {  # key: (English, Chinese)
     "not enough evidence": ("not enough evidence", "证据不足"),
 }
 
-_WORDS = MappingProxyType(_PAGE | LESSON_WORDS)
+SENTENCES: Mapping[str, tuple[str, ...]] = MappingProxyType(_PAGE | LESSON_WORDS)
+"""Key to the sentence in each of `LANGUAGES`."""
 
 
 def say(language: str, key: str, **values: Any) -> str:
@@ -117,4 +118,4 @@ def say(language: str, key: str, **values: Any) -> str:
     'step 3 of 30'
     """
     check_choice("language", language, LANGUAGES)
-    return _WORDS[key][tuple(LANGUAGES).index(language)].format(**values)
+    return SENTENCES[key][tuple(LANGUAGES).index(language)].format(**values)
