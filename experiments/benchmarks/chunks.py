@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer sizes, steps and repeats")
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 256])
     parser.add_argument("--runs", type=int, nargs="+", help="these numbers of runs instead")
-    parser.add_argument("--cores", type=int, default=cpu_cores())
+    parser.add_argument("--cores", type=int, default=cpu_cores(), help="1 measures chunks on one core only")
     options = parser.parse_args()
     counts = options.runs or ([1, 4, 16] if options.quick else [1, 2, 4, 8, 16, 32, 64, 128])
     steps, repeats = (6, 1) if options.quick else (15, 3)
@@ -97,15 +97,19 @@ def main() -> None:
                     continue
                 found = []
                 for _ in range(repeats):
-                    both = [pool.submit(seconds, width, runs, steps, 1, False) for _ in range(cores)]
-                    slowest = max(future.result() for future in both)
                     alone = pool.submit(seconds, width, runs, steps, 1, True).result()
-                    threaded = pool.submit(seconds, width, runs, steps, min(cores, runs), False).result()
+                    slowest = threaded = float("nan")
+                    if cores > 1:
+                        both = [pool.submit(seconds, width, runs, steps, 1, False) for _ in range(cores)]
+                        slowest = max(future.result() for future in both)
+                        threaded = pool.submit(seconds, width, runs, steps, min(cores, runs), False).result()
                     found.append((runs / alone, cores * runs / slowest, runs / threaded))
                 best = [max(column) for column in zip(*found, strict=True)]
                 rate = max(rate, best[0] * sizes.work(network_of(width), one_step(), digits()) / 2)
                 rows.append([width, runs, *best, "yes" if runs == chosen else ""])
             print_table(f"chunks of width {width}; the lab takes {chosen} runs", COLUMNS, rows)
+    if cores == 1:
+        return
     start = min(start_seconds(cores) for _ in range(repeats))
     worth = start * rate * cores / max(cores - 1, 1)
     print(
