@@ -129,7 +129,7 @@ def test_the_number_of_runs_in_a_chunk_follows_the_cache(data: vl.Dataset) -> No
         width: sizes.fitting_runs(vl.NetworkConfig(width=width), training, digits, device)
         for width in (8, 64, 256, 5000)
     }
-    assert fitting == {8: 64, 64: 16, 256: 4, 5000: 1}
+    assert fitting == {8: 64, 64: 32, 256: 8, 5000: 1}
 
 
 def test_two_threads_of_one_process_share_the_work(data: vl.Dataset, tmp_path: Path, trained: list[Run]) -> None:

@@ -56,7 +56,7 @@ def tasks_per_second(tasks: int, description: bytes) -> float:
     except ImportError:
         return float("nan")
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         client.get_executor(pure=False) as executor,
     ):
