@@ -13,6 +13,7 @@ from vanishlab.activations import Activation
 from vanishlab.norms import count, joint_norm, slice_norms
 
 _FIRST = 8  # examples
+_MANY = 131_072  # entries from which two looks at few are quicker than one at all
 
 
 class Call:
@@ -92,7 +93,7 @@ def saturated_fraction(u: Tensor, activation: Activation) -> Tensor:
 
 def _silent(u: Tensor) -> Tensor:
     """Return how many units of u (run, example, unit) are positive for no example, float64 (run,)."""
-    if len(u) > 1 or u.shape[1] < 4 * _FIRST or u.device.type != "cpu":
+    if len(u) > 1 or u.shape[1] < 4 * _FIRST or u.numel() < _MANY or u.device.type != "cpu":
         return count(torch.le, u.amax(1), 0.0)
     # The first examples show of nearly every unit that it is alive; all of them are asked about the others alone.
     unseen = (u[0, :_FIRST].amax(0) <= 0).nonzero()[:, 0]

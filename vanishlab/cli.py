@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vanishlab.record import Record
     from vanishlab.theory.prediction import Prediction
 
+_MOST_SEEDS = 1_000_000  # of a sweep; a range of more would not fit into memory before anybody could say so
 _DESCRIPTION = "A lab for the vanishing-gradient problem: train deep MLPs, look at every layer, predict it beforehand."
 
 
@@ -151,7 +152,7 @@ def sweep_command(
 
     if report:
         check_extra()
-    training = replace(training, seeds=tuple(range(check_integer("seeds", seeds, 1))))
+    training = replace(training, seeds=tuple(range(check_integer("seeds", seeds, 1, _MOST_SEEDS))))
     dataset = load_data(data, max_examples=max_examples)
     plan = plan_sweep(grid, training, dataset, chunk_runs=chunk_runs, workers=workers)
     output_folder(out)

@@ -6,7 +6,14 @@ weight norm's two parameters) looks at itself, one at a time.
 """
 
 import torch
-from torch import Tensor
+from torch import (
+    Tensor,
+    _foreach_abs,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_floor_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_mul_,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_norm,  # pyright: ignore[reportPrivateImportUsage]
+    _foreach_sub_,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from vanishlab.measurement import Layer
 from vanishlab.norms import lost_fractions, slice_norms
@@ -26,10 +33,7 @@ def note_gradients(layers: list[Layer], scale: float = 1.0) -> None:
     with_bias = [layer for layer in plain if layer.biases and layer.biases[0].grad is not None]
     biases = [layer.biases[0].grad for layer in with_bias]
     norms = _norms([*(layer.weight.detach() for layer in plain), *gradients, *biases])  # pyright: ignore[reportArgumentType]
-    zero = torch.zeros(1, dtype=torch.float64, device=gradients[0].device)
-    whole = _whole(gradients)
-    for place, (layer, gradient) in enumerate(plain.items()):
-        lost = (zero, zero) if whole[place] else lost_fractions(gradient, 1)
+    for place, (layer, lost) in enumerate(zip(plain, _lost(gradients), strict=True)):
         layer.take_gradient(norms[place], _over(norms[len(plain) + place], scale), *lost)
     for layer, norm in zip(with_bias, norms[2 * len(plain) :], strict=True):
         layer.bias_gradient_norm = _over(norm, scale)
@@ -50,7 +54,7 @@ def note_updates(layers: list[Layer]) -> None:
     plain = _plain([layer for layer in layers if layer.weights_before is not None], of_weights=True)
     before = [layer.weights_before[0] for layer in plain if layer.weights_before is not None]
     if before:
-        torch._foreach_sub_(before, list(plain.values()))
+        _foreach_sub_(before, list(plain.values()))
     for layer, norm in zip(plain, _norms(before), strict=True):
         layer.update_norm, layer.weights_before = norm, None
     for layer in layers:
@@ -82,19 +86,34 @@ def _norms(tensors: list[Tensor]) -> list[Tensor]:
     small = [each.dtype != torch.float64 and (each.numel() <= _SMALL or not on_cpu) for each in tensors]
     chosen = [each.detach() for each, fits in zip(tensors, small, strict=True) if fits]
     # float64 holds the square of whatever a narrower type holds.
-    summed = iter(torch.stack(torch._foreach_norm(chosen, 2, torch.float64)).unsqueeze(1).unbind() if chosen else ())
+    summed = iter(torch.stack(_foreach_norm(chosen, 2, torch.float64)).unsqueeze(1).unbind() if chosen else ())
     return [next(summed) if fits else slice_norms(each, 1) for each, fits in zip(tensors, small, strict=True)]
 
 
-def _whole(gradients: list[Tensor]) -> list[bool]:
-    """Return for each gradient whether no entry is zero or subnormal, as far as one look at all of them can tell."""
+def _lost(gradients: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return each gradient's fractions of zeros and of subnormal entries, float64 (1,), as `lost_fractions` does."""
     # Elsewhere than on the CPU a look would stall the device; there they are counted, whatever they are.
     if gradients[0].device.type != "cpu" or not all(gradient.numel() for gradient in gradients):
-        return [False] * len(gradients)
-    smallest = torch.stack([each.amin().double() for each in torch._foreach_abs(gradients)]).tolist()
-    return [
-        least >= torch.finfo(gradient.dtype).tiny for least, gradient in zip(smallest, gradients, strict=True)
-    ]  # false for NaN
+        return [lost_fractions(gradient, 1) for gradient in gradients]
+    magnitudes = _foreach_abs(gradients)
+    least = torch.stack([each.amin().double() for each in magnitudes]).tolist()
+    tiny = [torch.finfo(gradient.dtype).tiny for gradient in gradients]
+    sick = [place for place, each in enumerate(least) if not each >= tiny[place]]  # NaN too
+    nothing = torch.zeros(1, dtype=torch.float64)
+    found = [(nothing, nothing)] * len(gradients)
+    if sick:
+        # Over the smallest normal number, a power of two, what is zero or subnormal is below 1, and nothing else is.
+        scaled = [magnitudes[place] for place in sick]
+        _foreach_mul_(scaled, [1.0 / tiny[place] for place in sick])
+        _foreach_floor_(scaled)
+        kept = [torch.count_nonzero(each) for place, each in zip(sick, scaled, strict=True)
+                for each in (gradients[place], each)]  # fmt: skip
+        sizes = torch.tensor([gradients[place].numel() for place in sick], dtype=torch.float64)
+        zero, below = (sizes[:, None] - torch.stack(kept).reshape(-1, 2)).unbind(1)
+        zeros, subnormals = ((each / sizes).unsqueeze(1).unbind() for each in (zero, below - zero))
+        for place, shares in zip(sick, zip(zeros, subnormals, strict=True), strict=True):
+            found[place] = shares
+    return found
 
 
 def _over(norm: Tensor, scale: float) -> Tensor:
