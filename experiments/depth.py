@@ -19,6 +19,7 @@ from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import print_table, run, train_all
 from vanishlab.language import say
 from vanishlab.plots import comparison, save_both
+from vanishlab.report import check_extra, write_report
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,13 @@ class Options:
     """Digits to train on; None is all of them."""
     out: Path = Path("results/depth")
     """Folder for the records and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     training = TrainingConfig(learning_rates=(options.learning_rate,), seeds=options.seeds, steps=options.steps)
     variants = {
         f"{options.activation}_{depth}": (
@@ -66,6 +71,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     }
     for quantity in ("delta_rms", "gradient_norm"):
         print(*save_both(comparison(titled, quantity), options.out / quantity))
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in records]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from vanishlab.analysis.examine import look
 from vanishlab.analysis.verdict import conclude
 from vanishlab.console import output_folder, run
 from vanishlab.plots import save_both, three_curves
+from vanishlab.report import check_extra, write_report
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Options:
     """Seeds of the trials."""
     out: Path = Path("results/examine")
     """Folder for the record and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 class Attention(nn.Module):
@@ -70,6 +73,8 @@ class Rows(nn.Module):
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     out = output_folder(options.out)
     data = load_data("digits", max_examples=options.examples)
     batch = torch.from_numpy(data.x).float().view(-1, 8, 8), torch.from_numpy(data.y)
@@ -87,6 +92,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         build, loss, [batch], learning_rate=options.learning_rate, steps=options.steps, seeds=options.seeds
     )
     print(table)
+    if options.report:
+        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from vanishlab import NetworkConfig, TrainingConfig, load_data
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import run, train_all
 from vanishlab.plots import comparison, save_both
+from vanishlab.report import check_extra, write_report
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,13 @@ class Options:
     """Digits to train on; None is all of them."""
     out: Path = Path("results/initializations")
     """Folder for the records and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     training = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
     variants = {
         f"{activation}_{name}": (NetworkConfig(options.depth, options.width, activation, name), training)
@@ -54,6 +59,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     records = train_all(variants, load_data("digits", max_examples=options.max_examples), options.out)
     for quantity in ("delta_rms", "gradient_norm"):
         print(*save_both(comparison(records, quantity, columns=4), options.out / quantity))
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in records]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from vanishlab import TrainingConfig, load_data
 from vanishlab.console import run
 from vanishlab.language import say
 from vanishlab.plots import save_both, sweep_figure
+from vanishlab.report import check_extra, write_report
 from vanishlab.sweep_report import run_and_report
 from vanishlab.sweeping.cells import cells_of
 from vanishlab.sweeping.grid import Grid
@@ -49,9 +50,13 @@ class Options:
     """Digits to train on; None is all of them."""
     out: Path = Path("results/learning_rate_map")
     """Folder for the runs and the pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     data = replace(load_data("digits", max_examples=options.max_examples), x_test=None, y_test=None)
     for activation, initialization in INITIALIZATIONS.items():
         rates = tuple(float(f"{rate:.3g}") for rate in np.geomspace(*RANGES[activation], options.rates))
@@ -81,6 +86,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
             log_x=True,
         )
         print(*save_both(figure, options.out / activation))
+    if options.report:
+        folders = [options.out / name for name in INITIALIZATIONS]
+        print(write_report(folders, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import run, train_all
 from vanishlab.language import say
 from vanishlab.plots import comparison, history_figure, learning_rate_figure, save_both, three_curves, training_figure
+from vanishlab.report import check_extra, write_report
 
 INITIALIZATIONS: dict[ActivationName, InitializationName] = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
 
@@ -44,9 +45,13 @@ class Options:
     """Training examples to keep; None is all of them."""
     out: Path = Path("results/learning_rates")
     """Folder for the records and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     training = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
     data = load_data(options.data, max_examples=options.max_examples)
     variants = {
@@ -74,6 +79,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         }
     for name, figure in figures.items():
         print(*save_both(figure, options.out / name))
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in records]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from torch import nn
 from vanishlab import GradientRecorder, load_data
 from vanishlab.console import layer_rows, output_folder, print_table, progress, run
 from vanishlab.plots import history_figure, save_both, three_curves, update_ratio_figure
+from vanishlab.report import check_extra, write_report
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Options:
     """Seed of the weights and of the order of examples."""
     out: Path = Path("results/own_model")
     """Folder for the record and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def build_model() -> nn.Sequential:
@@ -43,6 +46,8 @@ def build_model() -> nn.Sequential:
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     out = output_folder(options.out)
     data = load_data("digits")
     images = torch.from_numpy(data.x).float().view(-1, 1, 8, 8)
@@ -76,6 +81,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     }
     for name, figure in figures.items():
         print(*save_both(figure, out / name))
+    if options.report:
+        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

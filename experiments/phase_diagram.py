@@ -22,6 +22,7 @@ from vanishlab.config import ActivationName, InitializationName
 from vanishlab.console import output_folder, print_table, run, train_and_save
 from vanishlab.language import say
 from vanishlab.plots import phase_figure, save_both
+from vanishlab.report import check_extra, write_report
 from vanishlab.theory.meanfield import critical_point, mean_field, network_point
 from vanishlab.theory.phase_diagram import phase_diagram
 
@@ -48,6 +49,8 @@ class Options:
     """Digits in the batch; None is all of them."""
     out: Path = Path("results/phase_diagram")
     """Folder for the records and the picture."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def measured_factor(record: Record) -> float:
@@ -63,6 +66,8 @@ def measured_factor(record: Record) -> float:
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     sizes = options.depth, options.width, options.activation
     networks = {name: NetworkConfig(*sizes, name, dtype="float64") for name in options.initializations}
     try:
@@ -90,6 +95,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     )
     shown = {say("critical") if name == "critical" else name: point for name, point in points.items()}
     print(*save_both(phase_figure(diagram, shown), options.out / "phase_diagram"))
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in networks]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

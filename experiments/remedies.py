@@ -22,6 +22,7 @@ from vanishlab import NetworkConfig, Record, TrainingConfig, load_data
 from vanishlab.console import print_table, run, train_all
 from vanishlab.language import say
 from vanishlab.plots import save_both
+from vanishlab.report import check_extra, write_report
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Options:
     """Digits to train on; None is all of them."""
     out: Path = Path("results/remedies")
     """Folder for the records and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def remedies(patient: NetworkConfig, plain: TrainingConfig) -> dict[str, tuple[NetworkConfig, TrainingConfig]]:
@@ -72,6 +75,8 @@ def remedies(patient: NetworkConfig, plain: TrainingConfig) -> dict[str, tuple[N
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     plain = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
     named = remedies(NetworkConfig(options.depth, options.width), plain)
     data = load_data("digits", max_examples=options.max_examples)
@@ -80,6 +85,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     columns = ("remedy", "best learning rate", "test accuracy", "loss", "first/last delta at start", "at end")
     print_table("league table: medians over seeds at each remedy's best learning rate", columns, league)
     print(*save_both(draw(league, chance=1 / data.num_classes), options.out / "league"))
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in records]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 def file_name(name: str) -> str:

@@ -23,6 +23,7 @@ from vanishlab import NetworkConfig, Prediction, Record, TrainingConfig, load_da
 from vanishlab.console import output_folder, predict_behind_status, print_table, run, train_and_save
 from vanishlab.plots import prediction_figure, save_both
 from vanishlab.prediction_text import power_of_ten
+from vanishlab.report import check_extra, write_report
 from vanishlab.theory.meanfield import critical_point
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -44,6 +45,8 @@ class Options:
     """Digits in the batch; None is all of them."""
     out: Path = Path("results/theory")
     """Folder for the records and pictures."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def compare(name: str, prediction: Prediction, record: Record) -> list[list[object]]:
@@ -64,6 +67,8 @@ def compare(name: str, prediction: Prediction, record: Record) -> list[list[obje
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     depth, width = options.depth, options.width
     critical = critical_point("tanh", options.sigma_b).sigma_w
     networks = {
@@ -81,6 +86,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         rows += compare(name, prediction, record)
         print(*save_both(prediction_figure(prediction, record), options.out / name))
     print_table(f"{len(data.y)} examples of {data.name}, {options.seeds} seeds at step 0", COLUMNS, rows)
+    if options.report:
+        paths = [options.out / f"{name}.npz" for name in networks]
+        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from vanishlab import TrainingConfig, load_data
 from vanishlab.console import run
 from vanishlab.language import say
 from vanishlab.plots import save_both, sweep_figure
+from vanishlab.report import check_extra, write_report
 from vanishlab.sweep_report import run_and_report
 from vanishlab.sweeping.cells import cells_of
 from vanishlab.sweeping.grid import Grid
@@ -49,9 +50,13 @@ class Options:
     """Digits to train on; None is all of them."""
     out: Path = Path("results/trainability")
     """Folder for the runs and the picture."""
+    report: bool = False
+    """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
+    if options.report:
+        check_extra()
     networks = Grid(options.depths, (options.width,), ("tanh",), ("gaussian",), options.sigma_w, (SIGMA_B,))
     training = TrainingConfig((options.learning_rate,), (0,), steps=options.steps, record_every=max(options.steps, 1))
     data = replace(load_data("digits", max_examples=options.max_examples), x_test=None, y_test=None)
@@ -80,6 +85,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         y_label=say("hidden layers"),
     )
     print(*save_both(figure, options.out / "trainability"))
+    if options.report:
+        print(write_report(options.out, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ ORDER = (
     "console",
     "prediction_text",
     "sweep_report",
+    "report",
+    "playground",
     "cli",
     "__main__",
 )

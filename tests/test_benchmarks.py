@@ -85,3 +85,19 @@ def test_the_scaling_benchmark_fits_slopes():
     assert module.slope(sizes, 3.0 * sizes**0.5) == pytest.approx(0.5)
     seconds, memory = module.point(2, 2, 2)
     assert seconds > 0 and memory >= 0
+
+
+def test_the_benchmark_of_subnormal_numbers_leaves_them_as_they_were():
+    module = load("denormals")
+    seconds, record = module.measured("flushed", 40, 1, True)
+    assert seconds > 0 and (record.subnormal_fraction == 0).all()
+    _, record = module.measured("subnormal", 40, 1, True)
+    assert (record.subnormal_fraction > 0).any()
+
+
+def test_the_benchmarks_of_chunks_and_of_a_million_runs_measure_a_step():
+    assert load("chunks").seconds(8, 2, 2, 1, True) > 0
+    module = load("million")
+    data = vl.load_data("digits", max_examples=32)
+    (chunk,) = module.plan_sweep([module.NETWORK], module.training_of(2, 2), data, chunk_runs=2, workers=1).chunks
+    assert module.step_seconds(chunk, data) > 0

@@ -72,6 +72,14 @@ def test_an_experiment_leaves_its_records_and_pictures(
     assert list(tmp_path.rglob("*.npz"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "linear_regression"])  # it leaves no record
+def test_an_experiment_writes_its_report_on_request(name: str, tmp_path: Path) -> None:
+    experiment = load(name)
+    experiment.main(experiment.Options(out=tmp_path, report=True, **SMALL[name]))
+    assert "<h2>Verdict</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_an_interrupted_experiment_keeps_the_steps_that_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import vanishlab.training
 

@@ -5,6 +5,7 @@ import errno
 import json
 import pickle
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from comparison import assert_equal_records
 import vanishlab as vl
 from vanishlab.sweeping import plan, running, sizes, work
 from vanishlab.sweeping.chunks import Chunk
+from vanishlab.sweeping.claims import Claims
 from vanishlab.sweeping.plan import plan_sweep
 from vanishlab.sweeping.running import Progress
 from vanishlab.training import Run
@@ -127,7 +129,41 @@ def test_the_number_of_runs_in_a_chunk_follows_the_cache(data: vl.Dataset) -> No
         width: sizes.fitting_runs(vl.NetworkConfig(width=width), training, digits, device)
         for width in (8, 64, 256, 5000)
     }
-    assert fitting == {8: 64, 64: 16, 256: 4, 5000: 1}
+    assert fitting == {8: 64, 64: 32, 256: 8, 5000: 1}
+
+
+def test_two_threads_of_one_process_share_the_work(data: vl.Dataset, tmp_path: Path, trained: list[Run]) -> None:
+    found: list[int] = []
+
+    def sweep_all() -> None:
+        found.append(sum(record.runs for record in vl.sweep(GRID, training_of(), data, out=tmp_path, chunk_runs=1)))
+
+    threads = [threading.Thread(target=sweep_all) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [16, 16] and len(trained) == len(set(trained)) == 16
+
+
+def test_a_sweep_that_was_left_alone_does_not_hold_up_another_one_of_its_thread(tmp_path: Path) -> None:
+    name = "0" * 32
+    with Claims(tmp_path) as left, Claims(tmp_path) as other:
+        assert left.take(name)
+        assert other.take(name)  # waiting would be waiting for oneself
+        answers: list[bool] = []
+
+        def ask() -> None:
+            with Claims(tmp_path) as elsewhere:
+                answers.append(elsewhere.take(name))
+
+        for give_up in (left.give_up, other.give_up, None):
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join(60)
+            if give_up is not None:
+                give_up(name)
+    assert answers == [False, False, True]
 
 
 def test_finished_runs_are_read_and_not_done_again(data: vl.Dataset, tmp_path: Path, trained: list[Run]) -> None:

@@ -88,3 +88,30 @@ def test_moments_of_one_example_are_the_known_ones():
     both = unit_moments("linear", np.zeros(2), two, apart, two, True)
     assert both.xx == pytest.approx(1.0, rel=0.2)  # (3 - 1) / 2
     assert unit_moments("linear", np.zeros(2), two, apart, two, False).xx == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initialization", ["gaussian", "orthogonal"])
+def test_contrasts_of_the_chaotic_phase_vary_at_finite_width(digits, initialization):
+    # Inputs that have lost what they had in common: the readout's gradient has more by n / width, twice.
+    network = vl.NetworkConfig(
+        depth=20, width=128, activation="erf", initialization=initialization, sigma_w=2.0, dtype="float64"
+    )
+    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 100)
+    logs = np.log(record.gradient_norm[:, 0, -1])
+    off, error = logs.mean() - math.log(10) * found.log10_typical("gradient_norm")[-1], logs.std() / 10
+    assert abs(off) < 3 * error + 0.02
+    assert logs.mean() - math.log(10) * found.log10_gradient_norm[-1] > 5 * error
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rms"])
+def test_normalised_layers_bring_no_signal_of_their_own_home(digits, normalization):
+    # z . dloss/dz = 0: with the feedback of plain layers delta's mean log lay 0.4 too high at layer 1.
+    network = vl.NetworkConfig(
+        depth=8, width=100, activation="relu", initialization="kaiming_normal", normalization=normalization,
+        dtype="float64",
+    )  # fmt: skip
+    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 60)
+    logs = np.log(record.delta_rms[:, 0])
+    off, error = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms"), logs.std(0, ddof=1) / 60**0.5
+    assert (np.abs(off) < 3 * error + 0.03).all()

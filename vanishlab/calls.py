@@ -12,12 +12,16 @@ from torch import Tensor
 from vanishlab.activations import Activation
 from vanishlab.norms import count, joint_norm, slice_norms
 
+_FIRST = 8  # examples
+_MANY = 131_072  # entries from which two looks at few are quicker than one at all
+
 
 class Call:
     """One call of a site in the forward pass, and its delta on the way back."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, number: int = 0) -> None:
+        """Know nothing yet but the call's number in the step."""
+        self.number = number
         self.delta_norm: Tensor | None = None
         self.activation_norm: Tensor | None = None
         self.activation_mean: Tensor | None = None
@@ -75,8 +79,8 @@ def saturated_fraction(u: Tensor, activation: Activation) -> Tensor:
     """Return the share of entries of u (run, example, ...) that pass no gradient on; of units, where those can die."""
     low, high = activation.saturated_below, activation.saturated_above
     if activation.can_die:
-        best = u.flatten(2).amax(1) if u.ndim > 2 else u  # (run, unit)
-        return count(torch.le, best, 0.0) / best.shape[1]
+        u = u.flatten(2) if u.ndim > 2 else u[:, None]  # (run, example, unit)
+        return _silent(u) / u.shape[2]
     u = u.flatten(1)  # (run, entry)
     never = math.isinf(low) and math.isinf(high)
     if never or (u.device.type == "cpu" and bool(u.amin() >= low) and bool(u.amax() <= high)):
@@ -85,6 +89,17 @@ def saturated_fraction(u: Tensor, activation: Activation) -> Tensor:
     return (count(torch.lt, u, low) if below else count(torch.gt, u.abs(), high)) / u.shape[
         1
     ]  # two bounds are always symmetric
+
+
+def _silent(u: Tensor) -> Tensor:
+    """Return how many units of u (run, example, unit) are positive for no example, float64 (run,)."""
+    if len(u) > 1 or u.shape[1] < 4 * _FIRST or u.numel() < _MANY or u.device.type != "cpu":
+        return count(torch.le, u.amax(1), 0.0)
+    # The first examples show of nearly every unit that it is alive; all of them are asked about the others alone.
+    unseen = (u[0, :_FIRST].amax(0) <= 0).nonzero()[:, 0]
+    if 4 * len(unseen) > u.shape[2]:
+        return count(torch.le, u.amax(1), 0.0)
+    return count(torch.le, u[:, _FIRST:, unseen].amax(1), 0.0)
 
 
 def _time_ratio(calls: list[Call]) -> Tensor | None:

@@ -18,13 +18,14 @@ from vanishlab.console import (
     train_and_save,
 )
 from vanishlab.errors import InputError
-from vanishlab.language import say
+from vanishlab.language import say, spoken
 from vanishlab.sweeping.grid import Grid
 
 if TYPE_CHECKING:
     from vanishlab.record import Record
     from vanishlab.theory.prediction import Prediction
 
+_MOST_SEEDS = 1_000_000  # of a sweep; a range of more would not fit into memory before anybody could say so
 _DESCRIPTION = "A lab for the vanishing-gradient problem: train deep MLPs, look at every layer, predict it beforehand."
 
 
@@ -35,7 +36,9 @@ def main() -> None:
         "sweep": sweep_command,
         "predict": predict_command,
         "plot": plot_command,
+        "report": report_command,
         "examine": examine_command,
+        "playground": playground_command,
     }
     run(commands, description=_DESCRIPTION)
 
@@ -46,6 +49,7 @@ def train_command(
     data: str = "digits",
     max_examples: int | None = None,
     out: Path = Path("results/train"),
+    report: bool = False,
 ) -> None:
     """Train one network per learning rate and seed, record every layer, and draw what was recorded.
 
@@ -55,14 +59,20 @@ def train_command(
         data: Data set: digits, moons, spirals, gaussian_clusters, mnist, fashion_mnist, cifar10, or an .npz file.
         max_examples: Training examples to keep; None is all of them.
         out: Folder for record.npz and the pictures.
+        report: Also write report.html there, as `vanishlab report` does.
     """
     from vanishlab.data import load_data
+    from vanishlab.report import check_extra
 
+    if report:
+        check_extra()
     dataset = load_data(data, max_examples=max_examples)
     output_folder(out)
     record = train_and_save(network, training, dataset, out / "record.npz")
     print_table(f"{len(dataset.y)} examples of {dataset.name}", RATE_COLUMNS, rate_rows(record))
     _draw(record, out)
+    if report:
+        _report([out / "record.npz"], out / "report.html")
 
 
 def predict_command(
@@ -118,6 +128,7 @@ def sweep_command(
     workers: int | None = None,
     chunk_runs: int | None = None,
     dask: str | None = None,
+    report: bool = False,
 ) -> None:
     """Train every combination of the values given; what is finished in the folder is not done again.
 
@@ -131,18 +142,24 @@ def sweep_command(
         workers: Processes of this machine; None is one per core where the work is worth it.
         chunk_runs: Runs trained side by side; None is chosen by cache (CPU) or memory (GPU).
         dask: Address of a Dask scheduler, such as tcp://10.0.0.1:8786; its workers train instead of this machine.
+        report: Also write report.html into the folder, of everything that is finished there.
     """
     from vanishlab.data import load_data
     from vanishlab.errors import check_integer
+    from vanishlab.report import check_extra
     from vanishlab.sweep_report import dask_executor, run_and_report
     from vanishlab.sweeping.plan import plan_sweep
 
-    training = replace(training, seeds=tuple(range(check_integer("seeds", seeds, 1))))
+    if report:
+        check_extra()
+    training = replace(training, seeds=tuple(range(check_integer("seeds", seeds, 1, _MOST_SEEDS))))
     dataset = load_data(data, max_examples=max_examples)
     plan = plan_sweep(grid, training, dataset, chunk_runs=chunk_runs, workers=workers)
     output_folder(out)
     with dask_executor(dask) as executor:
         run_and_report(plan, out, executor)
+    if report:
+        _report([out], out / "report.html")
 
 
 def plot_command(
@@ -165,6 +182,19 @@ def plot_command(
         if out is not None and len(loaded) > 1:
             folder = out / path.stem
         _draw(record, output_folder(folder))
+
+
+def report_command(
+    paths: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path = Path("report.html"),
+) -> None:
+    """Write one HTML file that shows records and sweeps, opens offline, and can be mailed.
+
+    Args:
+        paths: Record files (.npz), folders of them, and folders of sweeps.
+        out: The file.
+    """
+    _report(list(paths), out)
 
 
 def examine_command(
@@ -204,6 +234,33 @@ def examine_command(
     print(*plots.save_both(plots.three_curves(record), out / "three_curves"))
     if remedies:
         print(try_remedies(lambda: code.call()[0], loss_fn, [one], learning_rate=learning_rate, steps=steps))
+
+
+def _report(paths: list[Path], out: Path) -> None:
+    from rich.console import Console
+
+    from vanishlab.report import write_report
+
+    with Console(stderr=True).status("drawing the report"):
+        written = write_report(paths, out)
+    print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+
+def playground_command(
+    host: str = "127.0.0.1",
+    port: int = 2718,
+    browser: bool = True,
+) -> None:
+    """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has five short lessons.
+
+    Args:
+        host: Address to serve at; 127.0.0.1 is for this machine only.
+        port: Port to serve at.
+        browser: Whether to open the page; its address is printed in any case.
+    """
+    from vanishlab.playground.serve import serve
+
+    serve(host, port, spoken(), browser=browser)
 
 
 def _draw_theory(prediction: "Prediction", record: "Record | None", folder: Path) -> None:

@@ -30,6 +30,7 @@ class Site:
         self.example_axes = example_axes
         self.compiled = False
         self.place = -1  # in the order of first calls
+        self.activated: set[int] = set()  # the calls of a step whose z an activation module has taken, last time
         self.calls: list[Call] = []  # those whose delta has come back, in the order of their coming
         self.clear()
 
@@ -58,7 +59,7 @@ class Site:
         if tensor.ndim <= self.example_axes:
             return tensor.reshape(1, 1, -1)
         # Of outputs with two axes the first counts examples, also in models that put time before them.
-        return (tensor.movedim(self.batch_axis, 0) if tensor.ndim > 2 else tensor)[None]
+        return (tensor.movedim(self.batch_axis, 0) if self.batch_axis and tensor.ndim > 2 else tensor)[None]
 
     def counted(self, passes: set[int]) -> list[Call]:
         """Return the calls whose delta came with one of `passes`, or where there are none, all."""
@@ -117,6 +118,11 @@ class Layer:
         return self.weights[0]
 
     @property
+    def stacked(self) -> bool:
+        """Whether its tensors have a run axis."""
+        return self.site is not None and self.site.stacked
+
+    @property
     def trainable(self) -> bool:
         """Whether autograd gives the weight a gradient."""
         return any(weight.requires_grad for weight in self.weights)
@@ -132,14 +138,19 @@ class Layer:
         self.taken = self.touched and not gradients
         self.touched = False
         if gradients:
-            self.stamp = self._stamp()
-            self.weight_norm = self.norm_of(self.weights)
-            self.gradient_norm = _unscaled(self.norm_of(gradients), scale)
-            self.zero_fraction, self.subnormal_fraction = self._lost(gradients)
-            if self.twins is None:  # once: units that start alike and are told alike stay alike
-                self.twins = self._twins()
+            norms = self.norm_of(self.weights), _unscaled(self.norm_of(gradients), scale)
+            self.take_gradient(*norms, *self._lost(gradients))
         if biases := _gradients(self.biases):
             self.bias_gradient_norm = _unscaled(self.norm_of(biases), scale)
+
+    def take_gradient(self, weight_norm: Tensor, norm: Tensor, zero: Tensor, subnormal: Tensor) -> None:
+        """Take in what was found of the gradients as they are now, and of the weight."""
+        self.touched = self.taken = False
+        self.stamp = self._stamp()
+        self.weight_norm, self.gradient_norm = weight_norm, norm
+        self.zero_fraction, self.subnormal_fraction = zero, subnormal
+        if self.twins is None:  # once: units that start alike and are told alike stay alike
+            self.twins = self._twins()
 
     def note_applied(self, scale: float = 1.0) -> None:
         """Take in the gradient that the optimizer is about to use."""
@@ -240,9 +251,7 @@ class Layer:
         gradient = weight.grad
         if gradient is None or gradient.is_sparse or gradient.ndim < 2 or gradient.is_complex() or is_sharded(weight):
             return 0.0
-        if self.site is not None and isinstance(self.site.module, nn.Embedding):  # its rows are no units
-            return 0.0
-        return twin_fraction(weight.detach(), gradient, stacked=self.site is not None and self.site.stacked)
+        return twin_fraction(weight.detach(), gradient, stacked=self.stacked)
 
     def _stamp(self) -> list[tuple[int, int]]:
         return [(id(weight.grad), weight.grad._version) for weight in self.weights if weight.grad is not None]

@@ -26,6 +26,7 @@ from vanishlab.recording.passes import NO_PASS, Passes, current_task
 from vanishlab.recording.recurrent import hooks_for_recurrent
 from vanishlab.recording.rounds import Rounds
 from vanishlab.recording.scaling import listen, stop_listening
+from vanishlab.recording.together import note_gradients
 from vanishlab.recording.watch import Watch
 from vanishlab.rows import Rows
 
@@ -247,9 +248,7 @@ class GradientRecorder:
 
     def _pass_ended(self, scale: float) -> None:
         if self._watch.on:
-            for layer in self._layers:
-                if layer.touched and not layer.done:
-                    layer.note_gradient(scale)
+            note_gradients([layer for layer in self._layers if layer.touched and not layer.done], scale)
 
     def _step_skipped(self) -> None:
         self.rows.skipped += 1

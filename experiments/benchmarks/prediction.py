@@ -5,12 +5,13 @@ Setup   Networks at step 0 over 20 seeds, width 1024, depths 2, 10 and 50, 32 ex
         beside its standard error and finite width's term (half the variance that width gives the log of the square;
         5 sum 1/n / 2 for ReLU). Weights are drawn once a seed and serve every activation, loss, data set and depth:
         initialisations of one family differ by a factor. Then unequal widths, normalisations and residual branches,
-        measured by `train`.
+        as networks of the lab. What has been measured is kept, seed by seed, and not measured again.
 Expect  |mean log ratio| within the width term and 1 standard error holds for two thirds of all layers by chance alone
         where that term is small, within 3 for all: the last columns say how many hold each. Worst case last.
 Run     python experiments/benchmarks/prediction.py --quick     # width 256, depths 2 and 10, 10 seeds
         python experiments/benchmarks/prediction.py             # about an hour on one core, 2 GB
         python experiments/benchmarks/prediction.py --activations relu tanh --depths 50   # a part of it
+Writes  results/prediction/*.npz, the logs of the measured norms
 """
 
 import argparse
@@ -19,13 +20,14 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vanishlab import Dataset, InputError, NetworkConfig, TrainingConfig, load_data, predict, train
+from vanishlab import MLP, Dataset, InputError, NetworkConfig, load_data, predict
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName, InitializationName, LossName
 from vanishlab.elementwise import activation_module
@@ -37,17 +39,23 @@ FAMILIES = {
     "uniform": ("torch_default", "xavier_uniform", "kaiming_uniform"),
     "orthogonal": ("orthogonal",),
 }
+UNEQUAL = (1024, 512, 1536, 256, 1024, 768)
 OTHERS: tuple[dict[str, Any], ...] = (
-    {"activation": "relu", "initialization": "kaiming_normal", "width": (1024, 512, 1536, 256, 1024, 768)},
-    {"activation": "tanh", "initialization": "orthogonal", "width": (1024, 512, 1536, 256, 1024, 768)},
+    {"activation": "relu", "initialization": "kaiming_normal", "width": UNEQUAL},
+    {"activation": "tanh", "initialization": "orthogonal", "width": UNEQUAL},
+    {"activation": "gelu", "initialization": "xavier_uniform", "width": UNEQUAL},
     *({"activation": "relu", "initialization": "kaiming_normal", "normalization": kind} for kind in ("layer", "rms")),
+    {"activation": "tanh", "initialization": "orthogonal", "normalization": "layer"},
     {"activation": "relu", "initialization": "kaiming_normal", "normalization": "batch"},
     {"activation": "tanh", "initialization": "lecun_normal", "normalization": "batch"},
     {"activation": "silu", "initialization": "lecun_normal", "residual": "plain"},
+    {"activation": "tanh", "initialization": "xavier_uniform", "residual": "plain"},
+    {"activation": "relu", "initialization": "kaiming_normal", "residual": 0.3},
+    {"activation": "gelu", "initialization": "orthogonal", "residual": "learned"},
     {"activation": "relu", "initialization": "kaiming_normal", "residual": 0.3, "normalization": "layer"},
     {"activation": "sigmoid", "residual": "plain", "normalization": "batch"},
 )
-HEADER = f"{'case':<50}{'worst layer':>11}{'mean log ratio':>16}{'std. error':>11}{'width term':>11}"
+HEADER = f"{'case':<62}{'worst layer':>11}{'mean log ratio':>16}{'std. error':>11}{'width term':>11}"
 Case = tuple[str, str, str, int, str]  # activation, initialisation, data, depth, loss
 
 
@@ -113,43 +121,89 @@ def gradient_norms(
         yield depth, loss, np.array(squares[::-1])
 
 
+def measure_seed(
+    options: argparse.Namespace, data: dict[str, Dataset], family: str, seed: int, wanted: set[tuple[str, str, str]]
+) -> dict[Case, np.ndarray]:
+    """Return the logs of the gradient norms, (layer,), of the `wanted` (activation, initialisation, data)."""
+    found: dict[Case, np.ndarray] = {}
+    generator = torch.Generator().manual_seed(seed)
+    hidden = [draw(family, options.width, options.width, generator) for _ in range(max(options.depths) - 1)]
+    biases = torch.empty(max(options.depths) + 1, options.width, dtype=torch.float64).uniform_(
+        -1, 1, generator=generator
+    )
+    for name, dataset in data.items():
+        first = draw(family, options.width, dataset.features, generator)
+        readout = draw(family, dataset.num_classes, options.width, generator)
+        x, y = torch.from_numpy(dataset.x), torch.from_numpy(dataset.y)
+        for activation, initialization, _ in sorted(case for case in wanted if case[2] == name):
+            layers = [first, *hidden]
+            factors = [scale(initialization, activation, weight) for weight in [*layers, readout]]
+            shift = [weight.shape[1] ** -0.5 if initialization == "torch_default" else 0.0 for weight in layers]
+            bias = [b * s for b, s in zip(biases, shift, strict=False)]
+            bias.append(biases[-1, : dataset.num_classes] * (options.width**-0.5 if shift[0] else 0.0))
+            scaled = [weight * factor for weight, factor in zip(layers, factors, strict=False)]
+            norms = gradient_norms(scaled, bias, activation, x, y, options.depths, readout * factors[-1])
+            found |= {(activation, initialization, name, depth, loss): logs for depth, loss, logs in norms}
+    return found
+
+
 def measure(options: argparse.Namespace, data: dict[str, Dataset], family: str) -> dict[Case, np.ndarray]:
-    """Return the logs of the gradient norms of every case of one family, (seed, layer)."""
-    found: dict[Case, list[np.ndarray]] = {}
+    """Return the logs of the gradient norms of every case of one family, (seed, layer), kept ones where there are."""
+    members = [name for name in FAMILIES[family] if name in options.initializations]
+    triples = set(itertools.product(options.activations, members, data))
+    rows: dict[Case, list[np.ndarray]] = {}
     for seed in range(options.seeds):
-        generator = torch.Generator().manual_seed(seed)
-        hidden = [draw(family, options.width, options.width, generator) for _ in range(max(options.depths) - 1)]
-        biases = torch.empty(max(options.depths) + 1, options.width, dtype=torch.float64).uniform_(
-            -1, 1, generator=generator
-        )
-        for name, dataset in data.items():
-            first = draw(family, options.width, dataset.features, generator)
-            readout = draw(family, dataset.num_classes, options.width, generator)
-            x, y = torch.from_numpy(dataset.x), torch.from_numpy(dataset.y)
-            for activation, initialization in itertools.product(options.activations, FAMILIES[family]):
-                if initialization not in options.initializations:
-                    continue
-                layers = [first, *hidden]
-                factors = [scale(initialization, activation, weight) for weight in [*layers, readout]]
-                shift = [weight.shape[1] ** -0.5 if initialization == "torch_default" else 0.0 for weight in layers]
-                bias = [b * s for b, s in zip(biases, shift, strict=False)]
-                bias.append(biases[-1, : dataset.num_classes] * (options.width**-0.5 if shift[0] else 0.0))
-                scaled = [weight * factor for weight, factor in zip(layers, factors, strict=False)]
-                for depth, loss, logs in gradient_norms(
-                    scaled, bias, activation, x, y, options.depths, readout * factors[-1]
-                ):
-                    found.setdefault((activation, initialization, name, depth, loss), []).append(logs)
-    return {case: np.stack(rows) for case, rows in found.items()}
+        path = options.folder / f"{family}_width{options.width}_seed{seed}.npz"
+        kept = load(path)
+        known: dict[Case, np.ndarray] = {}
+        for key, logs in kept.items():
+            activation, initialization, name, depth, loss = key.split()
+            known[activation, initialization, name, int(depth), loss] = logs
+        missing = {
+            triple
+            for triple in triples
+            if not all((*triple, *rest) in known for rest in itertools.product(options.depths, get_args(LossName)))
+        }
+        if missing:
+            known |= measure_seed(options, data, family, seed, missing)
+            save(path, {" ".join(map(str, case)): logs for case, logs in known.items()})
+        for triple, depth, loss in itertools.product(sorted(triples), options.depths, get_args(LossName)):
+            rows.setdefault((*triple, depth, loss), []).append(known[(*triple, depth, loss)])
+    return {case: np.stack(logs) for case, logs in rows.items()}
 
 
-def measure_by_training(network: NetworkConfig, data: Dataset, loss: LossName, seeds: int) -> np.ndarray:
-    """Return the logs of the gradient norms, (seed, layer), of networks that `train` draws, five at a time."""
-    parts = []
-    for start in range(0, seeds, 5):
-        chosen = tuple(range(start, min(start + 5, seeds)))
-        training = TrainingConfig(learning_rates=(1.0,), seeds=chosen, steps=0, loss=loss)
-        parts.append(train(network, training, data).gradient_norm[:, 0])
-    return np.log(np.concatenate(parts))
+def measure_network(network: NetworkConfig, data: Dataset, seeds: int, path: Path) -> dict[str, np.ndarray]:
+    """Return the logs of the gradient norms of the lab's own networks for each loss, (seed, layer)."""
+    kept = load(path)
+    x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+    for seed in range(seeds):
+        if f"{get_args(LossName)[-1]} {seed}" in kept:
+            continue
+        model = MLP(network, data.features, data.num_classes, (seed,))
+        weights, logits = [layer.weight for layer in model.linear_layers], model(x)
+        for loss in get_args(LossName):
+            gradients = torch.autograd.grad(run_losses(logits, y, loss).sum(), weights, retain_graph=True)
+            norms = np.array([float(gradient.norm()) for gradient in gradients])
+            with np.errstate(divide="ignore"):  # a branch that starts at 0 hands nothing down
+                kept[f"{loss} {seed}"] = np.log(norms)
+        save(path, kept)
+    return {loss: np.stack([kept[f"{loss} {seed}"] for seed in range(seeds)]) for loss in get_args(LossName)}
+
+
+def load(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays kept at `path`, none where there is no file."""
+    if not path.exists():
+        return {}
+    with np.load(path) as file:
+        return dict(file)
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays in one go: a run that is cut off leaves the old file."""
+    part = path.with_suffix(".part.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(part, **arrays)  # pyright: ignore[reportArgumentType]
+    part.replace(path)
 
 
 class Table:
@@ -163,16 +217,18 @@ class Table:
         try:
             prediction = predict(network, data, loss)
         except InputError as refusal:
-            print(f"{label:<50}refused: {refusal}")
+            print(f"{label:<62}refused: {refusal}")
             return
-        ratio = logs - math.log(10.0) * prediction.log10_typical("gradient_norm")
+        expected = math.log(10.0) * prediction.log10_typical("gradient_norm")
+        with np.errstate(invalid="ignore"):
+            ratio = np.where(np.isneginf(logs) & np.isneginf(expected), 0.0, logs - expected)  # both exactly 0
         mean, error = ratio.mean(0), ratio.std(0, ddof=1) / math.sqrt(len(logs))
         term = 0.5 * prediction.width_log_variance + prediction.sampling_log_error
-        excess = (np.abs(mean) - term) / error
+        excess = (np.abs(mean) - term) / np.maximum(error, 1e-12)
         worst = int(np.argmax(excess))
         one, three = int((excess <= 1).sum()), int((excess <= 3).sum())
         line = (
-            f"{label:<50}{worst + 1:>11}{mean[worst]:>16.4f}{error[worst]:>11.4f}{term[worst]:>11.4f}"
+            f"{label:<62}{worst + 1:>11}{mean[worst]:>16.4f}{error[worst]:>11.4f}{term[worst]:>11.4f}"
             f"{one:>6}/{len(mean)}{three:>6}/{len(mean)}"
         )
         self.rows.append((float(excess[worst]), line, one, three, len(mean)))
@@ -195,6 +251,7 @@ def main() -> None:
     parser.add_argument("--initializations", nargs="+", default=list(get_args(InitializationName)))
     parser.add_argument("--data", nargs="+", default=["digits", "moons"])
     parser.add_argument("--no-others", action="store_true", help="leave out unequal widths, normalisation, residuals")
+    parser.add_argument("--folder", type=Path, default=Path("results/prediction"))
     options = parser.parse_args()
     options.width = options.width or (256 if options.quick else 1024)
     options.seeds = options.seeds or (10 if options.quick else 20)
@@ -212,16 +269,20 @@ def main() -> None:
             label = f"{activation} {initialization} {name} {depth} {loss}"
             table.add(label, network, data[name], loss, logs)  # pyright: ignore[reportArgumentType]
         print(f"({family}: {time.process_time() - start:.0f} s of CPU)")
-    for settings, name in () if options.no_others else itertools.product(OTHERS, data):
+    for settings, depth, name in () if options.no_others else itertools.product(OTHERS, options.depths, data):
         width = settings.get("width", options.width)
-        depth = len(width) if isinstance(width, tuple) else 10
-        network = NetworkConfig(**{"depth": depth, "width": width, "dtype": "float64", **settings})
+        if isinstance(width, tuple) and depth != options.depths[0]:
+            continue
+        size = {"depth": len(width) if isinstance(width, tuple) else depth, "width": width, "dtype": "float64"}
+        network = NetworkConfig(**{**size, **settings})
         changed = {key: value for key, value in settings.items() if key not in ("activation", "initialization")}
         words = " ".join(
             "unequal widths" if isinstance(value, tuple) else f"{key} {value}" for key, value in changed.items()
         )
-        logs = measure_by_training(network, data[name], "cross_entropy", options.seeds)
-        table.add(f"{network.activation} {words} {name} {depth}", network, data[name], "cross_entropy", logs)
+        label = f"{network.activation} {network.initialization} {words} {name} {network.depth}"
+        path = options.folder / f"{label.replace(' ', '_')}_width{options.width}.npz"
+        for loss, logs in measure_network(network, data[name], options.seeds, path).items():
+            table.add(f"{label} {loss}", network, data[name], loss, logs)  # pyright: ignore[reportArgumentType]
     table.summarise()
 
 

@@ -9,6 +9,9 @@ Setup   Networks of 20 hidden layers on 256 digits, full batch, float32; widths 
         (3) jax           `jit` of `vmap` of `lax.scan` over the steps with the same three norms, and the same without
                           `vmap`, run after run; the quicker one counts. Left out, visibly, where jax is not installed.
         (4) products      the batched matrix products of the sweep's chunks alone, into buffers that are there already
+        (5) oneDNN        the same products run after run by the other library that torch brings, whose routines use
+                          AVX-512 on AMD processors too; no bar, it tells what torch's own choice leaves unused.
+                          Left out, visibly, where torch has no oneDNN.
         sweep             `train_runs` on the sweep's own chunks; also with record_every="never"
         Each figure is the median over repeats of a round in which every contender has its turn, so a busy machine slows
         all of them. Sweep and products run in as many processes as there are cores, one thread each; the loops with
@@ -94,6 +97,28 @@ def product_seconds(network: vl.NetworkConfig, runs: int, steps: int, cpu: bool)
         for h, weight, _, delta, back, gradient in reversed(layers):
             torch.bmm(h.transpose(1, 2), delta, out=gradient)
             torch.bmm(delta, weight.transpose(1, 2), out=back)
+        marks.append(clock())
+    return per_step(marks)
+
+
+def onednn_seconds(network: vl.NetworkConfig, runs: int, steps: int, cpu: bool) -> float:
+    """Return the seconds per step of the same products, run after run by oneDNN, which knows no autograd here."""
+    clock = time.process_time if cpu else time.perf_counter
+    product = torch.ops.mkldnn._linear_pointwise  # (x, weight, bias, what follows, ...) -> x weight^T
+    widths = (64, *network.widths, 10)
+    layers = []
+    for fan_in, fan_out in itertools.pairwise(widths):
+        shapes = [(BATCH, fan_in), (fan_out, fan_in), (BATCH, fan_out)]
+        layers.append([torch.randn(runs, *shape).unbind() for shape in shapes])
+    marks = []
+    for _ in range(steps + 2):
+        for h, weight, _ in layers:
+            for run in range(runs):
+                product(h[run], weight[run], None, "none", [], "")
+        for h, weight, delta in reversed(layers):
+            for run in range(runs):
+                product(delta[run].t(), h[run].t(), None, "none", [], "")
+                product(delta[run], weight[run].t(), None, "none", [], "")
         marks.append(clock())
     return per_step(marks)
 
@@ -208,6 +233,9 @@ def measure(
         "(1) loop, hooks": min(loop_seconds(network, steps, True, each, cpu) for each in threads),
         "(2) loop, bare": min(loop_seconds(network, steps, False, each, cpu) for each in threads),
     }
+    if torch.backends.mkldnn.is_available():
+        seconds = in_each(pool, cores, onednn_seconds, network, runs, steps, cpu)
+        found["(5) oneDNN"] = seconds / runs
     if jax:
         found["(3) jax"] = min(jax_seconds(network, each, steps, cpu) for each in (0, 8, 64))
     return found
@@ -244,6 +272,8 @@ def main() -> None:
     jax = not options.no_jax and importlib.util.find_spec("jax") is not None
     if not jax:
         print("jax is not installed (or left out): no figures for (3)")
+    if not torch.backends.mkldnn.is_available():
+        print("torch has no oneDNN here: no figures for (5)")
     torch.set_num_threads(1)
     # Spawned before jax is imported, and used for nothing else.
     with ProcessPoolExecutor(options.cores, mp_context=get_context("spawn"), initializer=begin) as pool:

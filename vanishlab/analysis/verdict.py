@@ -77,7 +77,7 @@ class Diagnosis:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self._headline()), title_justify="left")
+        table = Table(title=Text(self.headline), title_justify="left")
         for column in COLUMNS:
             table.add_column(say(column), overflow="fold")
         for verdict in self.verdicts:
@@ -97,7 +97,9 @@ class Diagnosis:
         ]
         return Group(table, *([Text(say("What to change, the most promising first:")), *lines] if lines else []))
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The decay of delta in one line: its factor per layer, and over all of them."""
         if self.decay.layers < 2:
             return say("no decay of delta: it was measured in fewer than two layers")
         sentence = "delta is multiplied by {factor:.3g} per layer on its way back, by {total} over {layers} layers"

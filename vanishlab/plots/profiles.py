@@ -72,7 +72,7 @@ def depth_profile(
     marks: dict[str, list[Line2D]] = {}
     off_scale = []
     for rate, line in zip(RateScale.of([record]).rates, lines, strict=True):
-        kinds = _kinds(record, quantity, runs_of(record, rate))
+        kinds = kinds_of(record, quantity, runs_of(record, rate))
         subnormal = kinds.pop("subnormal") & np.isfinite(line.get_ydata())
         if subnormal.any():
             on_line = record.layer[subnormal], np.asarray(line.get_ydata())[subnormal]
@@ -115,7 +115,7 @@ def update_ratio(
     return artists
 
 
-def _kinds(record: Record, quantity: str, runs: np.ndarray) -> dict[str, np.ndarray]:
+def kinds_of(record: Record, quantity: str, runs: np.ndarray) -> dict[str, np.ndarray]:
     """Return what is special about each layer of one learning rate's runs in a record of one step, bool (layer,)."""
     values = record.layer_quantity(quantity)[runs, 0]  # (seed, layer)
     underflow = record.gradient_state[runs, 0] == "underflow"

@@ -14,6 +14,7 @@ from torch.amp import GradScaler  # pyright: ignore[reportPrivateImportUsage]
 from torch.optim import Optimizer
 
 from vanishlab.measurement import Layer
+from vanishlab.recording.together import note_applied, note_gradients, note_updates
 from vanishlab.recording.watch import Watch
 
 
@@ -57,12 +58,10 @@ class Rounds:
 
         All zeros are none: they are what zero_grad(set_to_none=False) leaves to a layer that was not used.
         """
-        for layer in layers:
-            if layer.touched and not layer.done:  # outside of autograd's own passes
-                layer.note_gradient()
+        # What was touched and not taken in yet was so outside of autograd's own passes.
+        note_gradients([layer for layer in layers if layer.touched and not layer.done])
         unseen = [layer for layer in layers if layer.gradient_norm is None and not layer.done and layer.has_gradient]
-        for layer in unseen:
-            layer.note_gradient()
+        note_gradients(unseen)
         norms = [layer.gradient_norm.sum() for layer in unseen if layer.gradient_norm is not None]
         if norms:
             for layer, norm in zip(unseen, torch.stack(norms).tolist(), strict=True):
@@ -118,8 +117,7 @@ class Rounds:
     def _look(self, optimizer: Any, layers: list[Layer]) -> None:
         scale = getattr(optimizer, "grad_scale", None)  # a fused optimizer divides by it itself
         self.look_at_unseen(layers)
-        for layer in layers:
-            layer.note_applied(1.0 if scale is None else float(scale))
+        note_applied(layers, 1.0 if scale is None else float(scale))
 
     def _after(self, optimizer: Any, *_: Any) -> None:
         if self._watch.on:
@@ -128,13 +126,11 @@ class Rounds:
                 self._skip(optimizer)
                 return
             layers = self._of(optimizer)
-            for layer in layers:
-                layer.note_update()
+            note_updates(layers)
             self._close(layers)
         self._stepped.add(id(optimizer))
         if len(self._stepped) == len(self._optimizers):
-            for layer in self._of(None):
-                layer.note_update()
+            note_updates(self._of(None))
             self._ended()
 
     def _skip(self, optimizer: Any) -> None:

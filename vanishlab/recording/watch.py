@@ -56,10 +56,12 @@ class Watch:
         self.on = False
         self._places_taken = 0
         self._followed: dict[int, tuple[weakref.ref[Tensor], Site, Call]] = {}  # by id: tensors on their way to a phi
+        self._owed: tuple[Site, Call, Tensor, int] | None = None  # a z that an activation is expected to take, as it is
 
     def clear(self) -> None:
         """Forget the step."""
         self._followed.clear()
+        self._owed = None
 
     def hooks_for_stack(self, layers: list[Layer]) -> Iterator[Any]:
         """Set the hooks on a stack of the lab's own networks, which say themselves which module is what."""
@@ -90,11 +92,12 @@ class Watch:
         site.call = None
         if not self.on:
             return None
+        self._settle()
         self.passes.abandon()
         if site.place < 0:
             site.place = self._places_taken
             self._places_taken += 1
-        z = first_tensor(output)
+        z = output if type(output) is Tensor else first_tensor(output)
         if z is None:
             site.strange = reasons.NO_OUTPUT
         elif torch._C._functorch.is_functorch_wrapped_tensor(z):  # pyright: ignore[reportAttributeAccessIssue]
@@ -106,7 +109,7 @@ class Watch:
             site.called_without = True
         elif z.numel():
             site.called += 1
-            site.call = Call()
+            site.call = Call(site.called)
             return site.call, z
         return None
 
@@ -114,6 +117,7 @@ class Watch:
         """Take in the delta of `call`; of several passes over the same graph, the sum of their deltas."""
         if not self.on or site.closed:  # the block was left in the meantime, or the step is over
             return
+        self._settle()
         backward = self.passes.enter()
         delta = delta.detach()
         if call.backward is None:
@@ -130,10 +134,21 @@ class Watch:
                 call, z = started
                 z.register_hook(lambda delta: self.bring(site, call, delta))
                 if follow:
-                    call.note_output(site.with_runs(z))  # what stands if no activation module follows
+                    self._owed = site, call, z, z._version
+                    if call.number not in site.activated:
+                        self._settle()  # z's own values stand if no activation module follows
                     self._follow(z, site, call)
 
         return hook
+
+    def _settle(self) -> None:
+        """Take in the values of a z that no activation has taken, against expectation."""
+        if self._owed is not None:
+            site, call, z, version = self._owed
+            self._owed = None
+            site.activated.discard(call.number)
+            if z._version == version:  # else they are gone, and nobody's
+                call.note_output(site.with_runs(z))
 
     def _follow(self, tensor: Tensor, site: Site, call: Call) -> None:
         self._followed[id(tensor)] = (weakref.ref(tensor), site, call)
@@ -151,12 +166,15 @@ class Watch:
         activation = activation_of(module)
         if (behind := self._behind(inputs)) and activation is not None:
             site, call = behind
+            if self._owed is not None and self._owed[1] is call:
+                self._owed = None
             call.note_input(site.with_runs(inputs[0]), activation)
 
     def _leave_activation(self, module: nn.Module, inputs: Any, h: Any) -> None:
         if (behind := self._behind(inputs)) and isinstance(h, Tensor):
             site, call = behind
             call.note_output(site.with_runs(h))
+            site.activated.add(call.number)
 
     def _pass_through(self, module: nn.Module, inputs: Any, u: Any) -> None:
         if (behind := self._behind(inputs)) and isinstance(u, Tensor):

@@ -1,12 +1,13 @@
 """`cells_of(sweep, x, y)`: the runs of a sweep on a grid of two of their labels, as `plots.sweep_map` draws them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from vanishlab.errors import InputError, check_choice
-from vanishlab.sweeping.saved import NETWORK_FIELDS, Sweep
+from vanishlab.sweeping.saved import NETWORK_FIELDS, Per, Sweep
 
 Value = Literal["accuracy", "test_accuracy", "loss", "delta_ratio", "delta_ratio_at_start"]
 _VALUES: tuple[Value, ...] = ("accuracy", "test_accuracy", "loss", "delta_ratio", "delta_ratio_at_start")
@@ -29,12 +30,20 @@ class Cells:
     """Number of runs, (y, x)."""
 
 
+class Tabled(Protocol):
+    """What has runs as columns by name, network by network: a `Sweep`, or a few records that were gathered."""
+
+    def tables(self, per: Per = "run", /) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the columns of each network's runs."""
+        ...
+
+
 def varying_axes(sweep: Sweep) -> tuple[str, ...]:
     """Return the labels that differ between the runs of a sweep, seeds left out."""
     return tuple(label for label in AXES if len(sweep.values(label)) > 1)
 
 
-def cells_of(sweep: Sweep, x: str, y: str, value: Value = "accuracy") -> Cells:
+def cells_of(sweep: Tabled, x: str, y: str, value: Value = "accuracy") -> Cells:
     """Return `value` of the runs over two of their labels, each a field of `NetworkConfig` or "learning_rate".
 
     Values are those at the end of training; the `delta_ratio` is that of the first layer to the last.

@@ -17,7 +17,9 @@ from vanishlab.sweeping import sizes
 from vanishlab.sweeping.chunks import Chunk, cut
 from vanishlab.training import check_fits, device_of, train_runs
 
-_WORTH_PROCESSES = 2e11  # floating-point operations, some ten seconds on one core; processes take two or three to start
+# Floating-point operations, two to five seconds on one core: from there on two processes win back what they take to
+# start (experiments/benchmarks/chunks.py).
+_WORTH_PROCESSES = 2e11
 
 
 @dataclass(frozen=True)

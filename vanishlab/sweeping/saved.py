@@ -172,7 +172,7 @@ class Sweep:
         """Yield the rows of `to_dataframe` as columns by name, network by network."""
         check_choice("per", per, ("run", "step", "layer"))
         for record in self:
-            yield _table(record, per)
+            yield table_of(record, per)
 
 
 def load_sweep(folder: str | os.PathLike[str]) -> Sweep:
@@ -192,13 +192,13 @@ def load_sweep(folder: str | os.PathLike[str]) -> Sweep:
     return Sweep(path, tuple(ordered))
 
 
-def _table(record: Record, per: Per) -> dict[str, np.ndarray]:
+def table_of(record: Record, per: Per) -> dict[str, np.ndarray]:
+    """Return a record's rows as columns by name; those of the network's config are missing where it has none."""
     runs, steps, layers = record.gradient_norm.shape
     shape = (runs, steps if per != "run" else 1, layers if per == "layer" else 1)
     run, step, layer = (index.ravel() for index in np.indices(shape))
-    assert record.network is not None
     columns: dict[str, np.ndarray] = {}
-    for name in NETWORK_FIELDS:
+    for name in NETWORK_FIELDS if record.network is not None else ():
         value = getattr(record.network, name)
         # Columns of one type: residual may be a word or a number, width a number or a list.
         columns[name] = np.full(len(run), value if name not in ("width", "residual") else str(value))

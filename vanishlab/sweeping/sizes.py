@@ -15,9 +15,10 @@ from vanishlab.initialization import layer_sizes
 from vanishlab.record import LAYER_QUANTITIES
 from vanishlab.sweeping.chunks import Chunk
 
-# Entries of one activation (run, batch, width) of a chunk on a CPU: 16 runs of width 64 at batch 256, 1 MB in float32.
-# Fewer runs leave time to Python, more fall out of the cache.
-_ENTRIES = 2**18
+# Entries of one activation (run, batch, width) of a chunk on a CPU: 32 runs of width 64 at batch 256, 2 MB in float32.
+# Fewer runs leave time to Python: a fourth of them costs 15 to 20 %, a half 4 to 10 %. More gain 3 % at most and make
+# chunks that are slow to resume. Measured by experiments/benchmarks/chunks.py.
+_ENTRIES = 2**19
 _MOST_RUNS = 64
 _PROCESS_BYTES = 450e6  # Python and torch, before anything is trained
 _SHARE = 0.8  # of the free memory

@@ -12,8 +12,9 @@ integrating W_l by parts twice adds to T_{l-1}, the covariance of dloss/dh_{l-1}
     unit i:  (sigma_w^2 / n_{l-1})^2 A_l,aa A_l,bb Q_ab h_ia h_ib,     h = h_{l-1}, n_{l-1} = fan_in_l
 
 It is one part in n / C of T: gone at infinite width, and not small at ten classes and a width of 256. Layer by layer it
-adds up. Beside E[h_a h_b] E[phi'_a phi'_b] stands the factor by which a unit's own phi and phi' go together, that of a
-single input: 2 for ReLU.
+adds up. Layer and RMS normalisation end it: they make z . dloss/dz = 0, so A_l = 0 below them, and only the readout's
+own weights add something. Beside E[h_a h_b] E[phi'_a phi'_b] stands the factor by which a unit's own phi and phi' go
+together, that of a single input: 2 for ReLU.
 """
 
 import math

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vanishlab.config import LossName, NetworkConfig
+from vanishlab.theory.contrast import Contrast
 from vanishlab.theory.feedback import Feedback
 from vanishlab.theory.output import OutputErrors
 from vanishlab.theory.scales import layer_scales
@@ -24,6 +25,7 @@ class WidthEffects(NamedTuple):
     """Twice what the mean log falls below the log of the mean: for delta as the variance without feedback, for the
     gradient as the variance of one input's scale (how the contrast between inputs varies does not lower its mean)."""
     added: np.ndarray  # (2, layer): the feedback's shares, for delta and for the gradient
+    contrast: np.ndarray  # (layer,): what varying contrasts between inputs add to the gradient's square, over it
     amplified: np.ndarray  # (2, layer)
     """By how much feedback enlarges what the logits' draw does to the log: with mse it goes with the logits' fourth
     power, not with their square."""
@@ -33,7 +35,12 @@ class FiniteWidth:
     """Visits the layers from the readout to the first one, then returns the spread."""
 
     def __init__(
-        self, network: NetworkConfig, way: Forward, sizes: tuple[tuple[int, int], ...], errors: OutputErrors
+        self,
+        network: NetworkConfig,
+        way: Forward,
+        sizes: tuple[tuple[int, int], ...],
+        errors: OutputErrors,
+        loss: LossName,
     ) -> None:
         """Start with what one typical input tells of every layer."""
         self._network, self._way, self._sizes = network, way, sizes
@@ -54,13 +61,17 @@ class FiniteWidth:
             errors.log_scale,
             -math.inf if errors.log_scale else way.logits.log_mean,
         )
+        classes = sizes[-1][1]
+        trace = errors.response[self._block] / (classes + 1 if loss == "mse" else classes)  # its second part alone
+        self._contrast = Contrast(network, way, self._log_weight, trace, self._few)
+        self._log_scale, self._loss = errors.log_scale, loss
         self._before: tuple[np.ndarray, float] | None = None  # B_{l+1} over exp(log), and that log
-        self.added = np.zeros((2, len(sizes)))
+        self.added, self.contrast = np.zeros((2, len(sizes))), np.zeros(len(sizes))
         self.rho = np.zeros((2, len(sizes)))
         """The errors' shares rho_l for delta and the gradient, (2, layer): the caller knows them."""
 
-    def visit(self, place: int, chain: np.ndarray, log_chain: float, sampled: bool) -> None:
-        """Take B_l = exp(log_chain) `chain`, (n, n), of layer l = place + 1."""
+    def visit(self, place: int, chain: np.ndarray, log_chain: float, log_total: float, sampled: bool) -> None:
+        """Take B_l = exp(log_chain) `chain`, (n, n), of layer l = place + 1, and log sum_ab B_l Sigma_{l-1} S_{L+1}."""
         chain, way = chain[self._block], self._way
         if self._before is not None:
             before, log_before = self._before
@@ -88,9 +99,10 @@ class FiniteWidth:
         self.added[:, place] = self._feedback.shares(
             chain, self._errors, inputs.correlation[self._block] * np.outer(root, root)
         )
+        self.contrast[place] = self._contrast.share(place, chain, log_chain, self._log_scale, log_total)
         self._before = chain, log_chain
 
-    def spreads(self, sampled: np.ndarray, loss: LossName) -> WidthEffects:
+    def spreads(self, sampled: np.ndarray) -> WidthEffects:
         """Return all effects; `rho` must be known at the `sampled` places."""
         layers = len(self._sizes)
         places = np.array(sorted(self._moments))
@@ -100,12 +112,12 @@ class FiniteWidth:
         rows = [UnitMoments(*row) for row in moments]
         single, plain = width_spread(self._chain, self._single), width_spread(self._chain, rows, rho)
         width, amplified = plain, np.ones_like(rho)
-        if loss == "mse":
+        if self._loss == "mse":
             new = (rho + 2.0 * self.added) / (1.0 + self.added)
             amplified = np.where(rho > _LEAST, new / np.maximum(rho, _LEAST), 1.0)
             width = width_spread(self._chain, rows, new)
         typical = Spread(plain.activation, plain.delta, single.gradient)
-        return WidthEffects(width, typical, self.added, amplified)
+        return WidthEffects(width, typical, self.added, self.contrast, amplified)
 
     def _unit_moments(self, place: int, back: np.ndarray) -> UnitMoments:
         way, few = self._way, self._few

@@ -40,7 +40,7 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels
     delta, gradient = np.full(len(sizes), -math.inf), np.full(len(sizes), -math.inf)
     noise = np.zeros((2, 3, len(sizes)))
     sampled = sampled_layers(len(sizes))
-    finite = FiniteWidth(network, way, sizes, errors)
+    finite = FiniteWidth(network, way, sizes, errors, loss)
     tangent, log_tangent = np.zeros((n, n)), -math.inf
     places = reversed(range(len(sizes)))
     for place, (chain, log_chain) in zip(places, backward(network, way, sizes), strict=True):
@@ -58,7 +58,8 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels
         if place in sampled:
             for kind, (matrix, size) in enumerate(((np.diag(chain), n * per_example), (form, total))):
                 *noise[:, kind, place], finite.rho[kind, place] = draw_spread(errors.draws, matrix, size, errors.slopes)
-        finite.visit(place, chain, log_chain, place in sampled)
+        log_total = math.log(total) + log_chain + log_inputs - math.log(fan_in) if total > 0 else math.inf
+        finite.visit(place, chain, log_chain, log_total, place in sampled)
         top = max(log_tangent, log_chain + max(log_inputs, 0.0))
         tangent *= math.exp(log_tangent - top)
         tangent += form * math.exp(log_chain + log_inputs - top) + chain * math.exp(log_chain - top)
@@ -67,9 +68,10 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels
     noise = np.apply_along_axis(lambda row: np.interp(everywhere, sampled, row[sampled]), 2, noise)
     noise[1] = np.maximum(noise[1], 0.0)
     noise[:, 2, -1] = logit_noise(last, classes)
-    found = finite.spreads(sampled, loss)
+    found = finite.spreads(sampled)
     noise[0, :2] *= found.amplified**2
     noise[1, :2] -= np.log1p(found.added)
+    noise[1, 1] -= np.log1p(found.contrast)
     return Levels(
         activation=activation,
         delta=delta,

@@ -83,6 +83,7 @@ def fluctuation_chain(
         share[1:] = np.exp(np.minimum(log_weight[1:-1] + log_sigma[:-1] - log_q[1:], 0.0))
     else:
         gamma, eta = np.zeros(depth), np.zeros(depth)
+        coherent = np.zeros(depth)  # z . dloss/dz = 0: what is scaled back brings no signal of its own home
     branch = np.ones(depth)
     if network.branch_scale is not None:
         log_branch = np.log(np.maximum(second_moment(name, q[1:]), 1e-300))

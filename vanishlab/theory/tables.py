@@ -119,6 +119,8 @@ def correlation_curve(name: str, kind: str, q: float, theta: np.ndarray) -> np.n
 def _find_table(name: str, low: float, high: float, angle: float) -> dict[str, Table]:
     """Return kept tables, of "phi" and "slope", whose cell holds [low, high]; its top sets its cost, and lies close."""
     step = next(step for limit, step in _STEPS if high <= limit)
+    while high <= 0.0 and high - low > 1.5 * step:  # far below 0 a wide cell costs little, and serves more layers
+        step *= 2.0
     top = math.ceil(high / step) * step
     width = 2.0 * step
     while top - width > low:
@@ -181,14 +183,15 @@ def _evaluate(series: np.ndarray, log_q: np.ndarray, theta: np.ndarray, cut: flo
             (int(k), part) for k, part in zip(sizes, series, strict=True)
         ]  # the higher in theta, the fewer in log q
     left = [basis[:, :k] @ part[:k, :k] if k > 1 else None for k, part in parts]
-    result = np.empty((n, n))
+    result, room = np.empty((n, n)), np.empty((len(parts), _BLOCK * n if count > 1 else 0))
     for start in range(0, n, _BLOCK):
         rows, columns = slice(start, start + _BLOCK), slice(start, None)
         t = _to_unit(theta[rows, columns], low, high)
-        terms = [
-            part[0, 0] if here is None else here[rows] @ basis[columns, :k].T
-            for here, (k, part) in zip(left, parts, strict=True)
-        ]
+        terms: list = [part[0, 0] for _, part in parts]
+        for place, (here, (k, _)) in enumerate(zip(left, parts, strict=True)):
+            if here is not None:  # into memory that is there: giving it back and taking it anew costs as much again
+                terms[place] = room[place, : t.size].reshape(t.shape)
+                np.matmul(here[rows], basis[columns, :k].T, out=terms[place])
         block = _clenshaw(terms, t)
         result[rows, columns] = block
         result[columns, rows] = block.T

@@ -1,0 +1,271 @@
+"""The playground as people meet it: a real browser, a real server. Skipped, visibly, where one of them is missing."""
+
+import importlib.util
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import vanishlab as vl
+from vanishlab.playground.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MISSING = [name for name in ("marimo", "playwright") if importlib.util.find_spec(name) is None]
+MISSING += [] if CHROMIUM else ["chromium"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"the playground's page needs {', '.join(MISSING)}"),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE = 120_000  # milliseconds; a machine may be busy
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vanishlab", "playground", "--no-browser", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, server.communicate()[0]
+                time.sleep(0.5)
+        yield url
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """One window on the page, what it asked for, and what it complained of."""
+
+    def __init__(self, browser: "Browser", address: str, **context: Any) -> None:
+        self.context = browser.new_context(viewport={"width": 1280, "height": 1000}, **context)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("websocket", lambda websocket: self.requests.append(websocket.url))
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(address)
+        self.shown("depth=10")
+
+    def _hear(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def control(self, name: str) -> "Locator":
+        return self.page.locator(f'[data-control="{name}"]')
+
+    def slide(self, name: str, key: str) -> None:
+        self.control(name).get_by_role("slider").press(key)
+
+    def choose(self, name: str, label: str) -> None:
+        self.control(name).locator("select").select_option(label=label)
+
+    def type(self, name: str, value: str) -> None:
+        box = self.control(name).locator("input").first
+        box.fill(value)
+        box.press("Enter")
+        box.blur()
+
+    def shown(self, *words: str) -> "Locator":
+        """Wait until the stage shows settings with all of these words, and return it."""
+        stage = self.page.locator("".join(["[data-settings]", *(f'[data-settings*="{word}"]' for word in words)]))
+        stage.locator("figure.vl-loss img").first.wait_for()
+        return stage
+
+    def failed(self) -> str:
+        sentence = self.page.locator(".vl-failed")
+        sentence.wait_for()
+        return sentence.inner_text()
+
+    def click(self, label: str) -> None:
+        self.page.get_by_role("button", name=label).click()
+
+    def picture(self, name: str) -> str:
+        return str(self.page.locator(f"figure.vl-{name} img").first.get_attribute("src"))
+
+    def code(self) -> str:
+        return "\n".join(self.page.locator(".cm-content").all_inner_texts())
+
+    def close(self) -> None:
+        assert self.complaints == []
+        away = [url for url in self.requests if not re.match(r"(http|ws)://127\.0\.0\.1:|data:|blob:", url)]
+        assert away == [] and self.requests
+        self.context.close()
+
+
+@pytest.fixture
+def visit(browser: "Browser", address: str) -> Iterator[Visit]:
+    one = Visit(browser, address)
+    yield one
+    one.close()
+
+
+def loss_told(stage: "Locator") -> str:
+    told = re.search(r"Loss (\S+) → (\S+);", stage.inner_text())
+    assert told is not None
+    return f"{told[1]} {told[2]}"
+
+
+def loss_of(settings: Settings) -> str:
+    data = vl.load_data(settings.data, max_examples=settings.examples)
+    record = vl.train(settings.network(), settings.training(), data)
+    return f"{record.loss[0, 0]:.3g} {record.at_end(record.loss)[0]:.3g}"
+
+
+def test_the_page_shows_what_the_lab_measures(visit: Visit) -> None:
+    stage = visit.shown("depth=10")
+    assert "vanishing" in stage.inner_text()
+    assert loss_told(stage) == loss_of(Settings())
+    for name in ("activation_rms", "delta_rms", "gradient_norm", "history", "loss", "phase"):
+        picture = visit.page.locator(f"figure.vl-{name} img")
+        assert picture.get_attribute("alt") and picture.evaluate("image => image.naturalWidth") > 400
+    visit.page.locator(".cm-content").nth(1).wait_for()
+    assert "vl.NetworkConfig(depth=10)" in visit.code() and "vanishlab train --depth 10" in visit.code()
+
+
+SLIDES = {
+    "depth": ("ArrowRight", "depth=11"),
+    "width": ("ArrowLeft", "width=32"),
+    "learning_rate": ("ArrowRight", "learning_rate=0.15"),
+    "steps": ("ArrowLeft", "steps=20"),
+    "examples": ("ArrowLeft", "examples=32"),
+}
+CHOICES = {
+    "activation": ("tanh", "activation='tanh'"),
+    "initialization": ("xavier_normal", "initialization='xavier_normal'"),
+    "normalization": ("layer", "normalization='layer'"),
+    "residual": ("plain, h + φ(z)", "residual='plain'"),
+    "data": ("moons", "data='moons'"),
+}
+
+
+def test_every_control_changes_what_it_should(visit: Visit) -> None:
+    for name, (step, words) in {**SLIDES, **CHOICES}.items():
+        before = visit.picture("loss"), visit.picture("history")
+        if name in SLIDES:
+            visit.slide(name, step)
+        else:
+            visit.choose(name, step)
+        visit.shown(words)
+        assert (visit.picture("loss"), visit.picture("history")) != before, name
+    visit.choose("normalization", "none")
+    visit.choose("residual", "none")
+    visit.choose("initialization", "gaussian (σ_w, σ_b)")
+    visit.shown("initialization='gaussian'")
+    before = visit.picture("phase")
+    visit.type("sigma_w", "1.5")
+    visit.type("sigma_b", "0.3")
+    visit.shown("sigma_w=1.5", "sigma_b=0.3")
+    assert visit.picture("phase") != before
+    assert "sigma_w=1.5, sigma_b=0.3" in visit.code()
+
+
+def test_two_settings_stand_side_by_side(visit: Visit) -> None:
+    visit.click("Hold this one as A")
+    visit.page.get_by_text("A, held: 10 × 64 sigmoid").wait_for()
+    visit.choose("activation", "tanh")
+    stage = visit.shown("activation='tanh'")
+    assert "A, held: 10 × 64 sigmoid" in stage.inner_text() and "B, now: 10 × 64 tanh" in stage.inner_text()
+    assert stage.locator("figure.vl-delta_rms").count() == 2
+    visit.click("Let A go")
+    visit.page.get_by_text("A, held").wait_for(state="detached")
+    assert visit.shown("activation='tanh'").locator("figure.vl-delta_rms").count() == 1
+
+
+def test_stop_stops_and_shows_what_there_is(visit: Visit) -> None:
+    visit.slide("steps", "End")
+    visit.page.locator(".vl-progress").get_by_text("of 5000").wait_for()
+    visit.click("Stop")
+    stage = visit.shown("steps=5000")
+    told = re.search(r"Stopped after (\d+) of 5000 steps", stage.inner_text())
+    assert told is not None and int(told[1]) < 5000
+    visit.slide("steps", "Home")  # and the page is alive
+    visit.shown("steps=0")
+
+
+def test_silly_settings_give_a_sentence(visit: Visit) -> None:
+    visit.choose("normalization", "batch")
+    visit.shown("normalization='batch'")
+    visit.slide("examples", "Home")
+    assert "batch_size must be at least 2 with normalization 'batch', got 1" in visit.failed()
+    visit.choose("normalization", "none")
+    visit.choose("initialization", "gaussian (σ_w, σ_b)")
+    visit.type("sigma_w", "0")
+    visit.page.get_by_text("sigma_w must be greater than 0, got 0").wait_for()
+    visit.type("sigma_w", "1000000000")
+    assert "No prediction" in visit.shown("sigma_w=1000000000").inner_text()
+    visit.type("sigma_w", "1.5")
+    visit.slide("learning_rate", "End")
+    visit.shown("learning_rate=700000.0")
+    assert "Traceback" not in visit.page.content()
+
+
+def test_two_browsers_do_not_disturb_each_other(browser: "Browser", address: str) -> None:
+    one, other = Visit(browser, address), Visit(browser, address)
+    one.slide("depth", "ArrowRight")
+    other.choose("activation", "tanh")
+    one.slide("depth", "ArrowRight")
+    other.slide("learning_rate", "ArrowRight")
+    seen = one.shown("depth=12"), other.shown("activation='tanh'", "learning_rate=0.15")
+    assert loss_told(seen[0]) == loss_of(Settings(depth=12))
+    assert loss_told(seen[1]) == loss_of(Settings(activation="tanh", learning_rate=0.15))
+    assert "activation='sigmoid'" in str(seen[0].get_attribute("data-settings"))
+    assert "depth=10" in str(seen[1].get_attribute("data-settings"))
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_a_lesson_runs_to_its_end(visit: Visit, number: int) -> None:
+    visit.page.get_by_role("button", name=f"{number}. ").click()
+    choices = visit.page.get_by_role("radio")
+    choices.first.wait_for()
+    assert visit.page.locator(".vl-answer").count() == 0, "the answer waits for the guess"
+    visit.page.locator("[data-settings]").wait_for(state="detached")
+    choices.first.click()
+    answer = visit.page.locator(".vl-answer")
+    answer.wait_for()
+    assert re.match(r"Right: |Not so\. Measured: ", answer.inner_text())
+    assert visit.page.locator("figure.vl-compared img").count() == 1
+    visit.page.locator("[data-settings] figure.vl-loss img").wait_for()
+
+
+def test_the_page_speaks_chinese_and_fits_a_phone_in_the_dark(browser: "Browser", address: str) -> None:
+    one = Visit(browser, f"{address}?language=zh", color_scheme="dark")
+    one.page.set_viewport_size({"width": 390, "height": 844})
+    assert "梯度消失" in one.shown("depth=10").inner_text()
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert one.page.evaluate("document.querySelector('.dark') !== null")
+    one.close()

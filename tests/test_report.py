@@ -1,0 +1,348 @@
+"""The report as a file: what it shows, what it must not hold, and what it says where there is nothing to show."""
+
+import dataclasses
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import tyro
+from torch import nn
+
+import vanishlab as vl
+from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.errors import InputError
+from vanishlab.record import LAYER_QUANTITIES
+
+pytest.importorskip("altair", reason="the extra vanishlab[report] is not installed")
+pytest.importorskip("vl_convert", reason="the extra vanishlab[report] is not installed")
+
+from vanishlab.report import check_extra, write_report
+from vanishlab.report.commands import flags_of
+from vanishlab.report.drawing import compact
+from vanishlab.report.frames import VALUES, choose, decades, frames_of
+
+NAME = "<script>alert(1)</script>"
+VOID = ("meta", "link", "img", "input", "br", "source")
+
+
+class Page(HTMLParser):
+    """The page's elements in order, with their text; unbalanced tags are an error."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def shown(self) -> str:
+        return " ".join(" ".join(data for tag, data in self.texts if tag not in ("script", "style")).split())
+
+    @property
+    def charts(self) -> list[dict[str, Any]]:
+        parts = re.findall(r'<script type="application/json">(.*?)</script>', self.source, re.DOTALL)
+        return [json.loads(part) for part in parts]
+
+
+@pytest.fixture(scope="module")
+def record(data: vl.Dataset) -> vl.Record:
+    training = TrainingConfig((0.1, 1.0, 1e6), (0, 1), steps=4)
+    return vl.train(NetworkConfig(depth=3, width=6), training, data)
+
+
+@pytest.fixture(scope="module")
+def hostile() -> vl.Record:
+    """A user's own model with a layer whose name is a script, frozen in part, loss never noted."""
+    model = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+    model.add_module(NAME, nn.Linear(3, 3))
+    model[0].requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with vl.GradientRecorder(model, optimizer) as recorder:
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(6, 5)).square().mean().backward()
+            optimizer.step()
+    return recorder.record
+
+
+@pytest.fixture(scope="module")
+def page(record: vl.Record, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    folder = tmp_path_factory.mktemp("report")
+    return Page(write_report(record.save(folder / "mine.npz"), folder / "report.html"))
+
+
+def test_a_page_holds_what_the_record_does(record: vl.Record, page: Page) -> None:
+    assert "3 hidden sigmoid layers, width 6" in page.shown and "mine" in page.shown
+    for name, value in record.environment.items():
+        assert name in page.shown and value in page.shown
+    for verdict in vl.diagnose(record).verdicts:
+        assert verdict.sentence in page.shown
+    (table,) = [chunk for chunk in page.source.split('<table class="sortable">')[1:]]
+    rows = re.findall(r"<tr>(.*?)</tr>", table.split("<tbody>")[1].split("</tbody>")[0], re.DOTALL)
+    assert len(rows) == record.runs
+    ratio = record.at_end(record.first_last_ratio("delta_rms"))
+    for run, row in enumerate(rows):
+        keys = re.findall(r'data-key="([^"]*)"', row)
+        assert keys[0] == "mine" and float(keys[1]) == record.learning_rate[run] and int(keys[2]) == record.seed[run]
+        assert float(keys[4]) == record.at_end(record.loss)[run] or np.isnan(record.at_end(record.loss)[run])
+        assert float(keys[8]) == ratio[run]
+        assert keys[9] == (str(record.diverged_step[run]) if record.diverged[run] else "inf")
+
+
+def test_the_player_shows_the_medians_over_seeds(record: vl.Record, page: Page) -> None:
+    assert len(page.charts) == 3
+    compared = 0
+    for quantity, chart in zip(("activation_rms", "delta_rms", "gradient_norm"), page.charts, strict=True):
+        for row in chart["datasets"]["curves"]:
+            here = record.select(learning_rate=float(row["rate"]), step=int(record.step[row["f"]]))
+            values = here.layer_quantity(quantity)[:, 0]
+            if np.isfinite(values).all() and (values > 0).all():
+                compared += 1
+                assert np.allclose(row["y"], np.log10(np.median(values, axis=0)), atol=6e-4)  # three decimals
+    assert compared >= 3 * 2 * 5
+
+
+def test_a_page_is_accessible_and_asks_nothing_of_any_host(page: Page) -> None:
+    images = page.all("img")
+    assert len(images) > 12
+    for image in images:
+        assert len(image["alt"]) > 20 and image["src"].startswith("data:image/svg+xml,")
+    assert all(re.search(r"\d", image["alt"]) for image in images if not image["alt"].startswith("Key"))
+    charts = [each for each in page.all("div") if each.get("class") == "chart"]
+    assert len(charts) == 3 and all(each["role"] == "img" and re.search(r"\d", each["aria-label"]) for each in charts)
+    for _, attributes in page.elements:
+        for name in ("src", "srcset", "href", "data", "poster", "action"):
+            assert attributes.get(name, "#").startswith(("data:", "#"))
+        assert not any(name.startswith("on") for name in attributes)
+    style = page.source.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style and "@import" not in style
+    (policy,) = [each["content"] for each in page.all("meta") if "http-equiv" in each]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe-eval" not in policy
+    headers = page.source.split('<table class="sortable">')[1].split("</thead>")[0]
+    assert headers.count("<th ") == headers.count("aria-sort=") == headers.count("<button type=")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {each["href"][1:] for each in page.all("a")} <= set(ids)
+
+
+def test_text_from_a_record_is_shown_and_not_run(hostile: vl.Record, tmp_path: Path) -> None:
+    path = hostile.save(tmp_path / "a&b<i>'\".npz")
+    page = Page(write_report(path, tmp_path / "report.html"))
+    assert NAME not in page.source
+    assert f"('{path.name}')" not in page.source and "a&b<i>" not in page.source
+    assert NAME in page.shown
+    assert any(NAME in json.dumps(chart) for chart in page.charts)
+    # what runs: Vega, and the page's own few lines
+    assert len([each for each in page.all("script") if not each]) == 2
+    assert "unknown" in page.shown and "a model of your own" in page.shown
+
+
+def test_zeros_and_underflows_are_marks(data: vl.Dataset) -> None:
+    record = vl.train(NetworkConfig(depth=60, width=6, initialization="torch_default"), TrainingConfig(steps=1), data)
+    chosen = choose(record, 1)
+    frames = frames_of(record, "gradient_norm", chosen)
+    lost = record.gradient_norm[0] == 0
+    assert lost.any()
+    assert {(frame, layer) for frame, _, layer, kind in frames.marks if kind == "underflow"} == {
+        (int(step), int(layer) + 1) for step, layer in zip(*np.nonzero(lost), strict=True)
+    }
+    assert np.isnan(frames.values[:, 0][lost]).all() and np.isfinite(frames.values[:, 0][~lost]).all()
+    assert frames.low <= np.nanmin(frames.values) and np.nanmax(frames.values) <= frames.high
+
+
+def test_many_steps_and_rates_are_thinned_and_it_is_said(record: vl.Record) -> None:
+    layers = 300
+    big = dataclasses.replace(
+        record,
+        learning_rate=np.geomspace(1e-3, 10, 20),
+        seed=np.zeros(20, dtype=np.int64),
+        diverged_step=np.full(20, -1),
+        step=np.arange(400),
+        layer=np.arange(1, layers + 1),
+        loss=np.ones((20, 400)),
+        accuracy=np.ones((20, 400)),
+        test_accuracy=np.ones((20, len(record.test_step))),
+        sharpness=np.ones((20, 0)),
+        layer_names=tuple(map(str, range(layers))),
+        **{name: np.ones((20, 400, layers), dtype=np.float64) for name in LAYER_QUANTITIES},
+    )
+    chosen = choose(big, 8)
+    assert len(chosen.steps) * len(chosen.rates) * layers <= max(VALUES // 8, 2 * 12 * layers)
+    assert chosen.steps[0] == 0 and chosen.steps[-1] == 399 and len(chosen.rates) == 12
+    assert chosen.note == (
+        f"Thinned to keep this file small: {len(chosen.steps)} of 400 recorded steps and 12 of 20 learning rates; "
+        "the record has them all."
+    )
+
+
+@pytest.mark.parametrize(("low", "high", "axis"), [(-0.5, 0.2, (-1, 2)), (-30.1, 0.0, (-31, 0)), (0.0, 0.0, (-1, 2))])
+def test_an_axis_spans_whole_decades_and_at_least_three(low: float, high: float, axis: tuple[int, int]) -> None:
+    assert decades(low, high) == axis
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        (NetworkConfig(), TrainingConfig()),
+        (
+            NetworkConfig(3, (5, 6, 7), "tanh", "gaussian", 1.4, 0.3, "layer", "none", "float64"),
+            TrainingConfig((1e-3, 10.0), (3, 5), 7, "mse", 32, "linear_warmup", 3, 0.9, None, True, "log", 10, 20),
+        ),
+    ],
+)
+def test_the_commands_flags_make_the_same_configs(configs: tuple[NetworkConfig, TrainingConfig]) -> None:
+    for config in configs:
+        words = shlex.split(shlex.join(flags_of(config)))
+        assert tyro.cli(tyro.conf.OmitArgPrefixes[type(config)], args=words) == config
+
+
+@pytest.mark.slow
+def test_a_sweep_has_maps_and_every_run(data: vl.Dataset, tmp_path: Path) -> None:
+    grid = vl.Grid(depth=(1, 2, 3, 4, 5), width=(4,), activation=("relu", "sigmoid"))
+    training = TrainingConfig((0.1, 1.0), (0,), steps=2)
+    assert len(list(vl.sweep(grid, training, data, out=tmp_path / "swept", workers=1))) == 10
+    (tmp_path / "swept" / "chunk-damaged.npz").write_text("no zip")
+    page = Page(write_report(tmp_path / "swept", tmp_path / "report.html"))
+    assert "10 networks" in page.shown and "Of 10 networks, 3 are looked at closely" in page.shown
+    assert page.source.split('<table class="sortable">')[1].split("</table>")[0].count("<tr>") == 21
+    assert "chunk-damaged.npz" in page.shown and "it is left out." in page.shown
+    maps = [image["alt"] for image in page.all("img") if "Map of" in image["alt"]]
+    assert len(maps) == 6  # two values: depth for each activation, activation over all depths
+    assert maps[0].startswith(
+        "activation relu: Map of training accuracy at the end, 5 values of depth by 2 of learning"
+    )
+    assert "vl.load_sweep(" in page.shown and "depth=" in page.shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [0, 1])
+def test_one_recorded_step_or_two_are_enough(steps: int, data: vl.Dataset, tmp_path: Path) -> None:
+    record = vl.train(NetworkConfig(depth=1, width=3), TrainingConfig(steps=steps), data)
+    page = Page(write_report(record, tmp_path / "report.html"))
+    assert len(page.charts) == 3 * steps
+
+
+@pytest.mark.slow
+def test_runs_that_all_diverged_are_shown(data: vl.Dataset, tmp_path: Path) -> None:
+    training = TrainingConfig((1e8, 1e9), steps=6)
+    record = vl.train(NetworkConfig(depth=3, width=6, activation="relu"), training, data)
+    assert record.diverged.all()
+    page = Page(write_report(record, tmp_path / "report.html"))
+    assert "2 diverged" in page.shown and "diverging" in page.shown
+
+
+@pytest.mark.slow
+def test_theory_is_drawn_where_the_data_can_be_had_and_refused_by_name(record: vl.Record, tmp_path: Path) -> None:
+    digits = vl.load_data("digits", max_examples=32)
+    known = vl.train(NetworkConfig(depth=2, width=6), TrainingConfig(steps=1), digits)
+    page = Page(write_report({"known": known, "drawn": record}, tmp_path / "report.html"))
+    assert "32 examples of digits; it never saw a weight" in page.shown
+    assert "the data 'drawn' cannot be had by name without fetching anything" in page.shown
+    prediction = vl.predict(NetworkConfig(depth=2, width=6), digits)
+    first = 10 ** prediction.log10_typical("delta_rms")[0]
+    assert any(f"by theory {first:.3g}" in image["alt"] for image in page.all("img"))
+
+
+def write_text(path: Path) -> None:
+    path.write_text("no zip")
+
+
+def empty_record(path: Path) -> None:
+    record = vl.train(NetworkConfig(1, 2), TrainingConfig(steps=1), vl.load_data("digits", max_examples=8))
+    record.select(step=()).save(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (None, r"^path must be a record file or a folder that exists, got '.*x\.npz'$"),
+        (Path.mkdir, r"^folder must hold record files \(\.npz\) or a sweep's chunks, got '.*x\.npz'$"),
+        (write_text, r"^record file must be a whole vanishlab record, got '.*x\.npz'"),
+        (empty_record, r"^record must hold at least one recorded step and layer, got none in '.*x\.npz'$"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_and_nothing_is_written(
+    make: Callable[[Path], object] | None, message: str, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "x.npz", tmp_path / "out" / "report.html"
+    if make is not None:
+        make(path)
+    with pytest.raises(InputError, match=message):
+        write_report(path, out)
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+
+
+@pytest.mark.slow
+def test_the_command_line_writes_a_report_and_tells_mistakes_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vanishlab import cli
+
+    def call(*words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["vanishlab", *map(str, words)])
+        cli.main()
+
+    flags = ("--depth", 2, "--width", 4, "--steps", 1, "--data", "moons", "--max-examples", 16)
+    call("train", *flags, "--out", tmp_path / "a b", "--report")
+    page = Page(tmp_path / "a b" / "report.html")
+    line = (
+        f"vanishlab train --depth 2 --width 4 --steps 1 --data moons --max-examples 16 --out '{tmp_path}/a b' --report"
+    )
+    assert line in page.shown
+    assert "report.html (" in capsys.readouterr().out.replace("\n", "")
+    with pytest.raises(SystemExit) as stop:
+        call("report", tmp_path / "nowhere", "--out", tmp_path / "r.html")
+    assert stop.value.code == 2 and not (tmp_path / "r.html").exists()
+    assert capsys.readouterr().err.startswith("vanishlab: error: path must be a record file or a folder that exists")
+
+
+def test_no_paths_and_a_folder_as_the_file_are_mistakes(record: vl.Record, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^report needs at least one record file or folder, got none$"):
+        write_report([], tmp_path / "report.html")
+    with pytest.raises(InputError, match=r"^out must be the name of a file, got the folder '"):
+        write_report(record, tmp_path)
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(InputError, match=r"^report needs altair: pip install 'vanishlab\[report\]'$"):
+        check_extra()
+
+
+def test_a_compact_picture_has_the_same_words_and_places() -> None:
+    svg = (
+        '<?xml version="1.0"?>\n<svg width="1pt">\n <metadata>x</metadata>\n <g id="a">\n  <path id="m1" '
+        'd="M 1.26 -2 \nL 3.0 4 \n" style="fill: none; stroke: red"/>\n  <use xlink:href="#m1" x="1.25"/>\n'
+        "<text style=\"font-family: 'A', 'B'; text-anchor: end\">two words</text>\n </g>\n</svg>\n"
+    )
+    assert compact(svg) == (
+        '<svg width="1pt"><g><path id="m1" d="M1.2,-2L3,4" style="fill:none;stroke:red"/>'
+        '<use xlink:href="#m1" x="1.2"/>'
+        '<text style="font-family:DejaVu Sans, Verdana, sans-serif;text-anchor:end">two words</text></g></svg>'
+    )

@@ -1,0 +1,125 @@
+# The page itself, as marimo runs it: `vanishlab playground`, or `marimo run` with this file's name. Thin on purpose:
+# each cell calls what the files beside it do. The block below is marimo's way of setting something for one page alone.
+#
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""The playground's page, a marimo app."""
+
+import marimo
+
+app = marimo.App(width="full", app_title="vanishlab playground")
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    from vanishlab.playground import controls, lessons, page
+    from vanishlab.playground.stage import Stage
+    from vanishlab.playground.words import LANGUAGES, say
+
+    language = mo.query_params().get("language") or mo.cli_args().get("language") or "en"
+    language = language if language in LANGUAGES else "en"
+    stage = Stage(language)  # this browser session's own
+    held, set_held = mo.state(None)
+    lesson_now, set_lesson = mo.state(None)
+    mo.Html(page.header(language))
+    return controls, held, language, lesson_now, lessons, mo, say, set_held, set_lesson, stage
+
+
+@app.cell
+def _(language, lesson_now, lessons, mo, say, set_lesson):
+    _names = {None: say(language, "free play")}
+    _names |= {
+        each: f"{number}. {say(language, f'{each.name} title')}" for number, each in enumerate(lessons.LESSONS, 1)
+    }
+    lesson_buttons = mo.ui.array(
+        [
+            mo.ui.button(
+                label=name,
+                kind="success" if each is lesson_now() else "neutral",
+                on_click=lambda _, each=each: set_lesson(each),
+            )
+            for each, name in _names.items()
+        ]
+    )
+    mo.hstack(lesson_buttons, justify="start", wrap=True)
+    return
+
+
+@app.cell
+def _(language, lesson_now, mo, say):
+    lesson = lesson_now()
+    guess = None
+    _shown = None
+    if lesson is not None:
+        guess = mo.ui.radio({say(language, f"{lesson.name} choice {place}"): place for place in range(lesson.choices)})
+        _shown = mo.vstack([mo.md(say(language, f"{lesson.name} question")), guess])
+    _shown
+    return guess, lesson
+
+
+@app.cell
+def _(guess, language, lesson, lessons, mo):
+    mo.stop(guess is None or guess.value is None)
+    _place = guess.value if guess is not None else 0
+
+    def _answer():
+        thread = mo.current_thread()
+        lessons.answer(
+            lesson, _place, language, lambda html: mo.output.replace(mo.Html(html)), lambda: thread.should_exit
+        )
+
+    mo.Thread(target=_answer).start()
+    return
+
+
+@app.cell
+def _(controls, language, lesson, lessons, mo):
+    panel = controls.panel(lessons.preset(lesson), language)
+    controls.laid_out(panel)
+    return (panel,)
+
+
+@app.cell
+def _(guess, held, language, mo, say, set_held, stage):
+    mo.stop(guess is not None and guess.value is None)  # of a lesson nothing shows before the guess
+    stop_button = mo.ui.button(label=say(language, "stop"), kind="danger", on_click=lambda _: stage.stop())
+    hold_button = mo.ui.button(label=say(language, "hold"), on_click=lambda _: set_held(stage.result))
+    release_button = mo.ui.button(
+        label=say(language, "release"), on_click=lambda _: set_held(None), disabled=held() is None
+    )
+    mo.hstack([stop_button, hold_button, release_button], justify="start", wrap=True)
+    return
+
+
+@app.cell
+def _(controls, guess, held, mo, panel, stage):
+    mo.stop(guess is not None and guess.value is None)
+    _values, _held = panel.value, held()
+
+    def _play():
+        thread = mo.current_thread()
+        stage.play(
+            lambda: controls.settings(_values),
+            _held,
+            lambda html: mo.output.replace(mo.Html(html)),
+            lambda: thread.should_exit,
+        )
+
+    mo.Thread(target=_play).start()
+    mo.Html(stage.html)
+    return
+
+
+@app.cell
+def _(controls, guess, language, mo, panel, say):
+    mo.stop(guess is not None and guess.value is None)
+    controls.code(panel.value, language)
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,86 @@
+"""The page's controls, as marimo's elements, and what they say as `Settings`. Needs marimo."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import marimo as mo
+
+from vanishlab.config import SCALED_INITIALIZATIONS, ActivationName, InitializationName, NormalizationName
+from vanishlab.errors import InputError
+from vanishlab.playground.settings import MAX_DEPTH, MAX_STEPS, Settings
+from vanishlab.playground.words import say
+
+DATA = ("digits", "moons", "spirals", "gaussian_clusters")  # those that need no network
+WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+EXAMPLES = (1, 2, 8, 16, 32, 64, 128, 256, 512, 1000)
+STEPS = (0, 1, 5, 10, 20, 30, 40, 60, 100, 200, 500, 1000, 2000, MAX_STEPS)
+RATES = tuple(float(f"{digit}e{power}") for power in range(-4, 6) for digit in (1, 1.5, 2, 3, 5, 7))
+BRANCHES = (0.1, 0.3)
+
+
+def panel(start: Settings, language: str) -> Any:
+    """Return all controls, set to `start`, as one element whose value is a dictionary."""
+
+    def slider(name: str, steps: Any = None, **bounds: Any) -> Any:
+        given = {"steps": steps} if steps else bounds
+        value = getattr(start, name)
+        return mo.ui.slider(**given, value=value, label=say(language, name), show_value=True, full_width=True)
+
+    def dropdown(name: str, options: Mapping[str, Any]) -> Any:
+        label = next(label for label, value in options.items() if value == getattr(start, name))
+        return mo.ui.dropdown(dict(options), value=label, label=say(language, name), full_width=True)
+
+    scaled = {
+        say(language, "scaled", name=name) if name in SCALED_INITIALIZATIONS else name: name
+        for name in get_args(InitializationName)
+    }
+    branches = {say(language, "branch none"): "none", say(language, "branch plain"): "plain"}
+    branches |= {say(language, "branch number", scale=scale): scale for scale in BRANCHES}
+    branches[say(language, "branch learned")] = "learned"
+    return mo.ui.dictionary(
+        {
+            "depth": slider("depth", start=1, stop=MAX_DEPTH, step=1),
+            "width": slider("width", WIDTHS),
+            "learning_rate": slider("learning_rate", RATES),
+            "steps": slider("steps", STEPS),
+            "activation": dropdown("activation", {name: name for name in get_args(ActivationName)}),
+            "initialization": dropdown("initialization", scaled),
+            "normalization": dropdown("normalization", {name: name for name in get_args(NormalizationName)}),
+            "residual": dropdown("residual", branches),
+            "sigma_w": mo.ui.number(value=start.sigma_w, step=0.05, label=say(language, "sigma_w"), full_width=True),
+            "sigma_b": mo.ui.number(value=start.sigma_b, step=0.05, label=say(language, "sigma_b"), full_width=True),
+            "data": dropdown("data", {name: name for name in DATA}),
+            "examples": slider("examples", EXAMPLES),
+        }
+    )
+
+
+def laid_out(elements: Any) -> Any:
+    """Return the controls in a grid that folds into fewer columns on a narrow window."""
+    cells = "".join(f'<div class="vl-control" data-control="{name}">{elements[name]}</div>' for name in elements)
+    return mo.Html(f'<div class="vl-controls">{cells}</div>')
+
+
+def settings(values: Mapping[str, Any]) -> Settings:
+    """Return what the controls say. Raises `InputError` for what cannot be."""
+    # marimo hands whole numbers on as floats where a slider has steps of its own.
+    whole = {name: int(values[name]) for name in ("depth", "width", "steps", "examples")}
+    return Settings(**{**values, **whole})
+
+
+def code(values: Mapping[str, Any], language: str) -> Any:
+    """Return the lines that do what is on screen, each with a button that copies them."""
+    try:
+        wanted = settings(values)
+        wanted.network()
+        wanted.training()
+    except InputError:
+        return None  # the sentence stands above
+    return mo.vstack(
+        [
+            mo.md(say(language, "lines")),
+            mo.ui.code_editor(wanted.python_lines(), language="python", disabled=True, min_height=50),
+            mo.md(say(language, "shell")),
+            mo.ui.code_editor(wanted.shell_line(), language="shell", disabled=True, min_height=20),
+        ]
+    )

@@ -1,0 +1,140 @@
+"""Draws what the page shows: small pictures, one idea each, which the page puts side by side or below each other.
+
+Every picture is drawn in `_draw`, one at a time: matplotlib's settings and fonts are the process's, and the page's
+sessions are threads of one process.
+"""
+
+import functools
+import io
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from vanishlab import plots
+from vanishlab.playground.measuring import Result
+from vanishlab.playground.words import say
+from vanishlab.plots.axes import fit_decade_axis, fit_log_axis
+from vanishlab.theory.phase_diagram import PhaseDiagram, phase_diagram
+
+CURVES = ("activation_rms", "delta_rms", "gradient_norm")
+THEORY, START, END = "#D55E00", "#0072B2", "#009E73"  # the first two are those of `plots.prediction_profile`
+_SIZE = (4.3, 3.2)  # inches; about a third of a wide window, the whole of a phone
+_DPI = 150
+_REACH = (3.0, 1.5)  # what the diagram covers in any case, so that its cache is found again
+_FURTHEST = 10.0
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as PNG, with what stands below it and what is read out in its place."""
+
+    name: str
+    caption: str
+    alternative: str
+    png: bytes
+
+
+def pictures_of(result: Result, language: str = "en", points: Mapping[str, tuple[float, float]] | None = None) -> list[
+    Picture
+]:  # fmt: skip
+    """Return the pictures of one result; `points` are those in its phase diagram, its own where not given."""
+    drawn = [curve_picture(result, quantity, language) for quantity in CURVES]
+    drawn += [history_picture(result, language), loss_picture(result, language)]
+    if result.point is not None:
+        own = points or {say(language, "this network"): result.point}
+        drawn.append(phase_picture(result.settings.activation, tuple(own.items()), language))
+    return drawn
+
+
+def curve_picture(result: Result, quantity: str, language: str = "en") -> Picture:
+    """Draw one of the three curves: theory with its band, measurement before training, and the end of training."""
+    record = result.record
+    values = record.layer_quantity(quantity)  # (run, step, layer)
+    last = record.at_end(values)[0]  # (layer,)
+
+    def draw(ax: Axes) -> None:
+        if result.prediction is not None:
+            plots.prediction_profile(ax, result.prediction, quantity, record, key=False)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                end = np.log10(np.where(last > 0, last, np.nan))
+        else:
+            (line,) = plots.depth_profile(ax, record, quantity, 0, key=False).lines
+            line.set(color=START, marker="o", markersize=3.5, linestyle="none")
+            end = np.where(last > 0, last, np.nan)
+        if len(record.step) > 1 and np.isfinite(end).any():
+            ax.plot(record.layer, end, color=END, linewidth=1.6, zorder=2.5, marker=".", markersize=3.0)
+            (fit_decade_axis if result.prediction is not None else fit_log_axis)([ax])
+
+    name = say(language, quantity)
+    alternative = say(language, "curve read out", quantity=name, first=f"{values[0, 0, 0]:.3g}",
+                      last=f"{values[0, 0, -1]:.3g}", end=f"{last[0]:.3g}")  # fmt: skip
+    return Picture(quantity, name, alternative, _draw(draw, language))
+
+
+def history_picture(result: Result, language: str = "en") -> Picture:
+    """Draw delta over layer × step."""
+    png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), language)
+    caption = say(language, "history")
+    return Picture("history", caption, f"{caption}: {result.diagnosis.verdicts[0].name}", png)
+
+
+def loss_picture(result: Result, language: str = "en") -> Picture:
+    """Draw the training loss against the step."""
+    png = _draw(lambda ax: plots.loss_curves(ax, result.record, key=False), language)
+    start, end = result.losses
+    caption = say(language, "loss")
+    return Picture("loss", caption, f"{caption}: {start:.3g} → {end:.3g}", png)
+
+
+def phase_picture(activation: str, points: tuple[tuple[str, tuple[float, float]], ...], language: str) -> Picture:
+    """Draw the phase diagram of an activation with these points, label and (sigma_w, sigma_b) each, in it."""
+    caption = say(language, "phase")
+    where = "; ".join(f"{label}: σ_w = {w:.3g}, σ_b = {b:.3g}" for label, (w, b) in points)
+    return Picture("phase", caption, f"{caption}: {where}", _phase_png(activation, points, language))
+
+
+def comparison_picture(results: Mapping[str, Result], language: str = "en") -> Picture:
+    """Draw delta before training against the layer, for several results on one axis."""
+    colors = (START, THEORY, END, "#CC79A7", "#E69F00", "#56B4E9", "0.3")
+
+    def draw(ax: Axes) -> None:
+        for (label, result), color in zip(results.items(), colors, strict=False):
+            (line,) = plots.depth_profile(ax, result.record, "delta_rms", 0, key=False).lines
+            line.set(color=color, label=label, marker=".", markersize=4.0)
+        fit_log_axis([ax])
+        ax.legend(fontsize="small", frameon=False, loc="best")
+
+    caption = say(language, "compared")
+    readout = "; ".join(f"{label}: {result.first_last:.3g}" for label, result in results.items())
+    return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, language, (6.4, 3.6)))
+
+
+@functools.lru_cache(maxsize=64)
+def _phase_png(activation: str, points: tuple[tuple[str, tuple[float, float]], ...], language: str) -> bytes:
+    furthest = max(w for _, (w, _) in points), max(b for _, (_, b) in points)
+    outside = furthest[0] > _REACH[0] or furthest[1] > _REACH[1]
+    # A point that is further out still is drawn at the edge: a diagram around it would show nothing else.
+    diagram = _diagram(activation, furthest if outside and max(furthest) <= _FURTHEST else None)
+    return _draw(lambda ax: plots.phase_map(ax, diagram, dict(points), legend=False), language)
+
+
+@functools.lru_cache(maxsize=32)
+def _diagram(activation: str, around: tuple[float, float] | None) -> PhaseDiagram:
+    return phase_diagram(activation, around=around)
+
+
+def _draw(draw: Callable[[Axes], object], language: str, size: tuple[float, float] = _SIZE) -> bytes:
+    """Return the PNG of what `draw` puts on one axes: the only place where the page draws."""
+    with _LOCK:
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
+        draw(figure.subplots())
+        file = io.BytesIO()
+        # Little compression: it is quick, and the picture travels no further than this machine.
+        figure.savefig(file, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})
+        return file.getvalue()

@@ -1,0 +1,185 @@
+"""A network's own chapter: rows of pictures, each panel small enough for a phone, with the command that draws it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vanishlab.errors import InputError
+from vanishlab.plots.axes import QUANTITIES, fit_log_axis, mark_handles
+from vanishlab.plots.history import history
+from vanishlab.plots.predictions import prediction_profile
+from vanishlab.plots.profiles import depth_profile
+from vanishlab.plots.rates import RateScale, rate_label
+from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
+from vanishlab.plots.words import describe_divergence, describe_step
+from vanishlab.record import Record
+from vanishlab.report import sentences
+from vanishlab.report.commands import Commands
+from vanishlab.report.drawing import Picture, key, panel_axes, picture
+from vanishlab.report.forecast import Forecast, forecast
+from vanishlab.report.frames import QUANTITIES as THREE
+from vanishlab.report.gathered import Network
+from vanishlab.report.player import Player, player
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong together."""
+
+    title: str
+    text: str
+    pictures: list[Picture]
+    keys: list[Picture]
+    commands: list[str]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Everything that is shown of one network."""
+
+    network: Network
+    before: Row
+    player: Player | None
+    player_text: str
+    after: list[Row]
+    commands: Commands
+
+
+def chapter(network: Network, players: int) -> Chapter:
+    """Draw what is to be seen of a network that is looked at closely."""
+    record = network.record
+    assert record is not None
+    commands = Commands.of(record, network.source)
+    told = forecast(record)
+    after = [_end(record, commands)] if len(record.step) > 1 else []
+    after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
+    moving = player(record, told.prediction, players)
+    text = "The dashed line is theory's, of step 0. " if told.prediction is not None else ""
+    if moving is not None and moving.marked:
+        text += "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
+    return Chapter(network, _start(record, told, commands), moving, text, after, commands)
+
+
+def _start(record: Record, told: Forecast, commands: Commands) -> Row:
+    if told.prediction is not None:
+        try:
+            return _with_theory(record, told, commands)
+        except InputError as refusal:
+            told = Forecast(None, f"Theory is left out: {refusal}.")
+    row = _profiles(record, 0, f"The three curves {describe_step([record], 0)}", commands.start)
+    return Row(row.title, told.note, row.pictures, row.keys, row.commands)
+
+
+def _with_theory(record: Record, told: Forecast, commands: Commands) -> Row:
+    assert told.prediction is not None
+    pictures, handles, marks = [], {}, set()
+    for quantity in THREE:
+        figure, ax = panel_axes()
+        drawn = prediction_profile(ax, told.prediction, quantity, record, key=False)
+        handles |= {str(handle.get_label()): handle for handle in drawn.handles}
+        marks |= drawn.marks.keys()
+        alt = sentences.profile(record, quantity, 0, told.prediction)
+        pictures.append(picture(figure, QUANTITIES[quantity], alt))
+    entries = [*handles.values(), *mark_handles(marks)]
+    return Row(
+        "The three curves before training, theory over measurement",
+        told.note,
+        pictures,
+        [_key(entries, "")],
+        commands.theory,
+    )
+
+
+def _end(record: Record, commands: Commands) -> Row:
+    return _profiles(record, -1, f"The three curves {describe_step([record], -1)}", commands.end)
+
+
+def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
+    scale, pictures, marks = RateScale.of([record]), [], set()
+    for quantity in THREE:
+        figure, ax = panel_axes()
+        marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
+        pictures.append(picture(figure, QUANTITIES[quantity], sentences.profile(record, quantity, step)))
+    return Row(title, "", pictures, _rate_keys(record, scale, marks), shell)
+
+
+def _training(record: Record, commands: Commands) -> Row:
+    scale, marks = RateScale.of([record]), set()
+    figures = [panel_axes(), panel_axes()]
+    drawn = loss_curves(figures[0][1], record, scale=scale, key=False)
+    accuracy = accuracy_curves(figures[1][1], record, scale=scale, key=False)
+    marks |= {*drawn.marks, *accuracy.marks}
+    tested = len(record.test_step) > 0
+    step, values = (record.test_step, record.test_accuracy) if tested else (record.step, record.accuracy)
+    what = "test accuracy" if tested else "training accuracy"
+    alts = (
+        sentences.over_steps(record, "Training loss", record.step, record.loss),
+        sentences.over_steps(record, what.capitalize(), step, values),
+    )
+    pictures = [picture(figures[0][0], "training loss", alts[0]), picture(figures[1][0], what, alts[1])]
+    return Row("Loss and accuracy", "", pictures, _rate_keys(record, scale, marks), commands.training)
+
+
+def _against_rate(record: Record, commands: Commands) -> list[Row]:
+    if len(set(record.learning_rate.tolist())) < 2 or not bool((record.learning_rate > 0).all()):
+        return []
+    figures = [panel_axes(), panel_axes()]
+    both = learning_rate_panel(figures[0][1], figures[1][1], record, key=False)
+    titles = ("training loss", "first layer / last layer")
+    pictures = [
+        picture(figure, title, alt)
+        for (figure, _), title, alt in zip(figures, titles, sentences.against_rate(record), strict=True)
+    ]
+    keys = [_key([*both.ratios.values(), *mark_handles(both.marks)], "")]
+    title = f"Against the learning rate, {describe_step([record], -1)}"
+    return [Row(title, "", pictures, keys, commands.learning_rate)]
+
+
+def _heatmaps(record: Record, commands: Commands) -> Row:
+    run = best_run(record)
+    pictures, handles = [], {}
+    for quantity in ("delta_rms", "gradient_norm"):
+        figure, ax = panel_axes(1.25)
+        handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
+        pictures.append(picture(figure, QUANTITIES[quantity], sentences.heatmap(record, run, quantity), cells=True))
+    rate = rate_label(float(record.learning_rate[run]))
+    text = f"The run with the lowest loss at the end: learning rate {rate}"
+    text += f", seed {record.seed[run]}." if record.seed[run] >= 0 else "."
+    keys = [_key(list(handles.values()), "", cells=True)] if handles else []
+    return Row("Layer by step", text, pictures, keys, commands.heatmap(run))
+
+
+def best_run(record: Record) -> int:
+    """Return the place of the run that ended with the lowest loss; of runs that all diverged, the last to do so."""
+    loss = np.where(record.diverged, np.inf, record.at_end(record.loss))
+    if np.isfinite(loss).any():
+        return int(np.nanargmin(np.where(np.isnan(loss), np.inf, loss)))
+    return int(np.argmax(record.diverged_step))
+
+
+def _rate_keys(record: Record, scale: RateScale, marks: set[str]) -> list[Picture]:
+    keys = [_key(scale.handles(describe_divergence(record)), "learning rate")]
+    return [*keys, _key(mark_handles(marks), "")] if mark_handles(marks) else keys
+
+
+def _key(handles: list[Any], title: str, *, cells: bool = False) -> Picture:
+    labels = ", ".join(str(handle.get_label()) for handle in handles)
+    return key(handles, title, f"Key to the pictures: {title}{': ' if title else ''}{labels}.", cells=cells)
+
+
+def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0) -> Row:
+    """Return the depth profiles of several networks side by side, on one axis."""
+    records = {network.title: network.record for network in networks if network.record is not None}
+    scale = RateScale.of(records.values())
+    figures, marks = {title: panel_axes(0.8) for title in records}, set()
+    for title, record in records.items():
+        marks |= depth_profile(figures[title][1], record, quantity, step, scale=scale, key=False).marks.keys()
+    fit_log_axis([ax for _, ax in figures.values()])
+    pictures = [
+        picture(figure, title, f"{title}: {sentences.profile(records[title], quantity, step)}")
+        for title, (figure, _) in figures.items()
+    ]
+    keys = [_key([*scale.handles({}), *mark_handles(marks)], "learning rate")]
+    when = describe_step(records.values(), step)
+    return Row(f"Side by side: {QUANTITIES[quantity]}, {when}", "All have one vertical axis.", pictures, keys, [])

@@ -1,0 +1,60 @@
+"""`forecast(record)`: theory's step 0 for a record whose data can be had again by name, or the reason why not."""
+
+import math
+from typing import NamedTuple
+
+from vanishlab.config import NetworkConfig
+from vanishlab.data import DATA_NAMES, Dataset, load_data
+from vanishlab.errors import InputError
+from vanishlab.record import Record
+from vanishlab.theory.prediction import Prediction, predict
+
+_PAIRS = 4e7  # layers × pairs of examples: two to six seconds on one core
+_AT_HAND = ("digits", "moons", "spirals", "gaussian_clusters")
+assert set(_AT_HAND) <= set(DATA_NAMES)
+
+
+class Forecast(NamedTuple):
+    """Theory's numbers, where there are any, and a sentence on what they are of or why there are none."""
+
+    prediction: Prediction | None
+    note: str
+
+
+def forecast(record: Record) -> Forecast:
+    """Predict the record's first step; nothing is fetched, and what is dear is predicted for fewer examples."""
+    network, training = record.network, record.training
+    if network is None or training is None:
+        return Forecast(None, "Theory is left out: it knows the networks of this lab, and this is a model of your own.")
+    if record.step[0] != 0:
+        return Forecast(None, "Theory is left out: it is of step 0, which was not recorded.")
+    name, examples = record.environment.get("data", ""), examples_of(record)
+    if examples is None:
+        return Forecast(None, "Theory is left out: the record does not say how many examples it was trained on.")
+    if name not in _AT_HAND:
+        return Forecast(None, f"Theory is left out: the data {name!r} cannot be had by name without fetching anything.")
+    try:
+        data = load_data(name, max_examples=None if training.batch_size is not None else examples)
+        return _predict(network, data, training.loss, examples)
+    except InputError as refusal:
+        return Forecast(None, f"Theory is left out: {refusal}.")
+
+
+def examples_of(record: Record) -> int | None:
+    """Return how many examples a step saw, None where the record does not know."""
+    facts = record.facts.get(record.layer_names[0]) if record.layer_names else None
+    return facts.examples if facts is not None and facts.examples > 0 else None
+
+
+def _predict(network: NetworkConfig, data: Dataset, loss: str, examples: int) -> Forecast:
+    if len(data.y) < examples:
+        return Forecast(
+            None, f"Theory is left out: {data.name} has {len(data.y)} examples here, the record saw {examples} a step."
+        )
+    affordable = max(int(math.sqrt(_PAIRS / network.depth)), 2)
+    taken = min(examples, affordable)
+    prediction = predict(network, data, loss, max_examples=taken)  # pyright: ignore[reportArgumentType]
+    note = f"Theory is predicted from the config and {taken} examples of {data.name}; it never saw a weight."
+    if taken < examples:
+        note += f" The networks saw {examples}: all would take long, and a larger batch has a smaller gradient norm."
+    return Forecast(prediction, note)

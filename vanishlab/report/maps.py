@@ -1,0 +1,125 @@
+"""Maps of a sweep, or of several records: a value over two things that vary, a cell for each pair."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vanishlab.plots.maps import sweep_map
+from vanishlab.report.drawing import Picture, key, panel_axes, picture
+from vanishlab.report.gathered import Gathered, Network
+from vanishlab.report.sentences import number
+from vanishlab.sweeping.cells import AXES, Cells, Value, cells_of
+
+_MOST = 4  # pairs of things that vary
+_NAMES: dict[Value, str] = {
+    "accuracy": "training accuracy at the end",
+    "delta_ratio_at_start": "delta, first layer over last, before training",
+}
+
+
+@dataclass(frozen=True)
+class Map:
+    """Pictures of one pair of axes."""
+
+    title: str
+    text: str
+    pictures: list[Picture]
+    keys: list[Picture]
+
+
+def maps_of(gathered: Gathered) -> list[Map]:
+    """Return the maps of everything with a config: the learning rate against each thing that varies, or the first two.
+
+    Where few combinations of all else occur, each has a map of its own. Nothing where fewer than two things vary.
+    """
+    axes = varying(gathered)
+    if len(axes) < 2:
+        return []
+    x = "learning_rate" if "learning_rate" in axes else axes[-1]
+    maps = []
+    for y in _different(gathered, [axis for axis in axes if axis != x])[:_MOST]:
+        others = [axis for axis in axes if axis not in (x, y)]
+        groups = _groups(gathered, others)
+        if 1 < len(groups) <= _MOST:
+            maps += [_map(part, x, y, [], f"{words}: ") for words, part in groups.items()]
+        else:
+            maps.append(_map(gathered, x, y, others, ""))
+    return maps
+
+
+def _different(gathered: Gathered, axes: list[str]) -> list[str]:
+    """Return the axes without those that only rename another: an initialisation that goes with the activation."""
+    found: dict[tuple[int, ...], str] = {}
+    for axis in axes:
+        values = [network.columns[axis].tolist() for network in gathered.networks]
+        found.setdefault(tuple(values.index(value) for value in values), axis)
+    return list(found.values())
+
+
+def _groups(gathered: Gathered, axes: list[str]) -> dict[str, Gathered]:
+    """Return the networks by what these fields are of them, in words; a learning rate is not of a network."""
+    groups: dict[str, list[Network]] = {}
+    for network in gathered.networks:
+        words = ", ".join(f"{_plain(axis)} {network.columns[axis][0]}" for axis in axes if axis != "learning_rate")
+        groups.setdefault(words, []).append(network)
+    return {words: replace(gathered, networks=networks) for words, networks in groups.items()}
+
+
+def varying(gathered: Gathered) -> list[str]:
+    """Return the config fields, and "learning_rate", that differ between the runs."""
+    tables = [network.columns for network in gathered.networks]
+    if any("depth" not in table for table in tables):
+        return []
+    return [axis for axis in AXES if len({value for table in tables for value in table[axis].tolist()}) > 1]
+
+
+def _map(gathered: Gathered, x: str, y: str, others: list[str], of: str) -> Map:
+    pictures, handles = [], {}
+    for value, name in _NAMES.items():
+        cells = cells_of(gathered, x, y, value)
+        figure, ax = panel_axes(1.25)
+        log_values = value == "delta_ratio_at_start"
+        places = cells.x if x == "learning_rate" else _side_by_side(cells.x), _side_by_side(cells.y)
+        drawn = sweep_map(
+            ax, *places, cells.values, diverged=cells.diverged if value == "accuracy" else None,
+            bounds=None if log_values else (0.0, 1.0), label=name.split(",")[0] if log_values else "accuracy",
+            x_label=_plain(x), y_label=_plain(y), log_x=x == "learning_rate", log_values=log_values, legend=False,
+        )  # fmt: skip
+        handles |= {str(handle.get_label()): handle for handle in drawn.handles}
+        pictures.append(picture(figure, name, of + _alt(name, x, y, cells), cells=True))
+    text = "Each cell is the median over seeds"
+    text += f" and over {', '.join(map(_plain, others))}." if others else "."
+    keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.", cells=True)] if handles else []
+    return Map(f"{of}{_plain(y)} × {_plain(x)}", text, pictures, keys)
+
+
+def _side_by_side(values: np.ndarray) -> list[str] | np.ndarray:
+    """Return a few values as names: numbers as far apart as 1, 5, 20 and 50 would make cells of no height."""
+    return (
+        [f"{value:g}" if isinstance(value, float) else str(value) for value in values] if len(values) <= 20 else values
+    )
+
+
+def _alt(name: str, x: str, y: str, cells: Cells) -> str:
+    known = [
+        (float(cells.values[row, column]), cells.y[row], cells.x[column])
+        for row in range(len(cells.y)) for column in range(len(cells.x))
+        if cells.values[row, column] == cells.values[row, column]
+    ]  # fmt: skip
+    text = f"Map of {name}, {len(cells.y)} values of {_plain(y)} by {len(cells.x)} of {_plain(x)}"
+    if not known:
+        return f"{text}: no value in any cell."
+    ends = [
+        f"{word} {number(value)} at {_plain(y)} {at_y}, {_plain(x)} {at_x}"
+        for word, (value, at_y, at_x) in (("lowest", min(known, key=_value)), ("highest", max(known, key=_value)))
+    ]
+    gone = int((cells.diverged >= 1).sum())
+    return f"{text}: {'; '.join(ends)}" + (f"; in {gone} cells all runs diverged." if gone else ".")
+
+
+def _value(cell: tuple[float, object, object]) -> float:
+    return cell[0]
+
+
+def _plain(axis: str) -> str:
+    return axis.replace("_", " ")

@@ -1,0 +1,154 @@
+"""What the page shows, in its order: the template's one argument."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vanishlab.config import TrainingConfig
+from vanishlab.plots.rates import rate_label
+from vanishlab.report.chapter import Chapter, Row, chapter, compared
+from vanishlab.report.commands import line, this_command
+from vanishlab.report.gathered import Gathered, Network, gather
+from vanishlab.report.maps import Map, maps_of
+from vanishlab.report.sources import Source
+
+_ROWS = 2000  # of the table
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An entry of the table: what is shown, and what it is sorted by."""
+
+    text: str
+    key: str | float
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    summary: str
+    gathered: Gathered
+    facts: list[tuple[str, str]]
+    compared: list[Row]
+    chapters: list[Chapter]
+    maps: list[Map]
+    columns: list[str]
+    rows: list[list[Cell]]
+    left_out: int
+    left_out_files: list[str]
+    command: str
+    again: str | None
+
+    @property
+    def players(self) -> bool:
+        """Whether anything moves."""
+        return any(chapter.player is not None for chapter in self.chapters)
+
+
+def page_of(sources: list[Source], *, title: str | None, command: str | None) -> Page:
+    """Read, judge and draw everything."""
+    gathered = gather(sources)
+    close = gathered.close
+    rows = _rows(gathered)
+    paths = [str(source.path) for source in sources if source.path is not None]
+    return Page(
+        title=title or _title(gathered, sources),
+        summary=_summary(gathered),
+        gathered=gathered,
+        facts=_facts(gathered),
+        compared=[compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else [],
+        chapters=[chapter(network, len(close)) for network in close],
+        maps=maps_of(gathered),
+        columns=list(_COLUMNS),
+        rows=rows[:_ROWS],
+        left_out=max(len(rows) - _ROWS, 0),
+        left_out_files=[each for source in sources for each in source.left_out],
+        command=command or this_command(),
+        again=line(["vanishlab", "report", *paths]) if len(paths) == len(sources) else None,
+    )
+
+
+def _title(gathered: Gathered, sources: Sequence[Source]) -> str:
+    if len(gathered.networks) == 1:
+        return gathered.networks[0].description
+    names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
+    return f"{len(gathered.networks)} networks: {names}"
+
+
+def _summary(gathered: Gathered) -> str:
+    networks, runs = len(gathered.networks), gathered.runs
+    text = f"{networks} network{'s' if networks != 1 else ''}, {runs} run{'s' if runs != 1 else ''}."
+    diverged = sum(int((network.columns["diverged_step"] >= 0).sum()) for network in gathered.networks)
+    return text + (f" {diverged} diverged." if diverged else "")
+
+
+def _facts(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return versions and settings: each once where all records agree, else every value that occurs."""
+    seen: dict[str, list[str]] = {}
+    for network in gathered.networks:
+        for name, value in network.environment.items():
+            if value and value not in seen.setdefault(name.replace("_", " "), []):
+                seen[name.replace("_", " ")].append(value)
+    return [(name, ", ".join(values)) for name, values in seen.items() if values]
+
+
+_COLUMNS = (
+    "network", "learning rate", "seed", "verdict", "loss at end", "training accuracy", "test accuracy",
+    "first/last delta at start", "at end", "diverged at step",
+)  # fmt: skip
+
+
+def _rows(gathered: Gathered) -> list[list[Cell]]:
+    rows = []
+    for network in gathered.networks:
+        columns = network.columns
+        for run in range(network.runs):
+            seed, gone = int(columns["seed"][run]), int(columns["diverged_step"][run])
+            verdicts = ", ".join(verdict.name for verdict in network.said_of(run))
+            rate = float(columns["learning_rate"][run])
+            rows.append([
+                Cell(network.title, network.title), Cell(rate_label(rate), _key(rate)),
+                Cell(str(seed) if seed >= 0 else "unknown", seed), Cell(verdicts, verdicts),
+                *(_number(float(columns[name][run]))
+                  for name in ("loss", "accuracy", "test_accuracy", "delta_ratio_at_start", "delta_ratio")),
+                Cell(str(gone) if gone >= 0 else "", gone if gone >= 0 else float("inf")),
+            ])  # fmt: skip
+    return rows
+
+
+def _number(value: float) -> Cell:
+    return Cell("" if np.isnan(value) else f"{value:.3g}", _key(value))
+
+
+def _key(value: float) -> float:
+    return float("inf") if np.isnan(value) else value
+
+
+def config_rows(network: Network) -> list[tuple[str, str]]:
+    """Return a network's config and training as label and value; one's own model has none."""
+    record = network.record
+    if record is None or record.network is None:
+        return []
+    fields = [record.network, *([record.training] if record.training is not None else [])]
+    return [
+        (name.replace("_", " "), _shown(value))
+        for config in fields
+        for name, value in vars(config).items()
+        if not (isinstance(config, TrainingConfig) and value is None)
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        words = [f"{each:g}" if isinstance(each, float) else str(each) for each in value]
+        return ", ".join(words) if len(words) <= 12 else f"{', '.join(words[:5])}, … {words[-1]} ({len(words)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def rates(network: Network) -> str:
+    """Return a network's learning rates in words."""
+    words = [rate_label(float(rate)) for rate in np.unique(network.columns["learning_rate"])]
+    return ", ".join(words) if len(words) <= 8 else f"{words[0]} to {words[-1]} ({len(words)})"

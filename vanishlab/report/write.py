@@ -1,0 +1,100 @@
+"""`write_report(given, out)`: everything gathered, drawn, and put into one page, written whole or not at all."""
+
+import base64
+import functools
+import hashlib
+import importlib
+import os
+from pathlib import Path
+
+from vanishlab import __version__
+from vanishlab.errors import InputError
+from vanishlab.files import write_whole
+from vanishlab.report.sources import Given, Source, open_sources
+
+_NEEDS = ("altair", "jinja2", "vl_convert")
+_HERE = Path(__file__).parent / "templates"
+
+
+def check_extra() -> None:
+    """Raise `InputError` where the packages that a report needs are missing."""
+    for name in _NEEDS:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            package = name.replace("vl_convert", "vl-convert-python")
+            raise InputError(f"report needs {package}: pip install 'vanishlab[report]'") from error
+
+
+def write_report(
+    given: Given, out: str | os.PathLike[str] = "report.html", *, title: str | None = None, command: str | None = None
+) -> Path:
+    """Write one self-contained HTML file of records and sweeps, and return its path.
+
+    Main arguments
+        given     a record file, a folder of records or of a sweep, several of those, a record, or records by name
+        out       the file; its folder is made if need be
+
+    Other arguments
+        title     of the page; what was run where not given
+        command   the command line that made this file; this process's own where not given
+
+    Raises `InputError` without the extra `vanishlab[report]`, for what `open_sources` refuses, and for a file that
+    cannot be written.
+    """
+    check_extra()
+    out = Path(out)
+    if out.is_dir():
+        raise InputError(f"out must be the name of a file, got the folder {str(out)!r}")
+    sources = open_sources(given)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        text = render(sources, title=title, command=command)
+        return write_whole(out, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
+
+
+def render(sources: list[Source], *, title: str | None = None, command: str | None = None) -> str:
+    """Return the page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from vanishlab.analysis.findings import WELL, several
+    from vanishlab.report.page import config_rows, page_of, rates
+
+    page = page_of(sources, title=title, command=command)
+    # Text of the page can run nothing even where it got past the escaping: only these scripts, by hash, are let run.
+    scripts = [*([_vega()] if page.players else []), (_HERE / "report.js").read_text(encoding="utf-8")]
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
+    return environment.get_template("report.html").render(
+        page=page,
+        config_rows=config_rows,
+        rates=rates,
+        several=several,
+        well=WELL,
+        style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+        version=__version__,
+    )
+
+
+def _policy(scripts: list[str]) -> str:
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+
+
+@functools.cache
+def _vega() -> str:
+    """Return Vega, Vega-Lite and vega-embed as one script that can stand in a page."""
+    import altair
+    import vl_convert
+
+    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
