@@ -119,8 +119,16 @@ def sentences_of(call: ast.Call, function: ast.AST) -> list[str]:
     return found
 
 
+def imported_from_language(tree: ast.Module) -> set[str]:
+    """Return the names that a module has from `vanishlab.language`; the playground has a `say` of its own."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {alias.name for node in imports if node.module == "vanishlab.language" for alias in node.names}
+
+
 def said() -> Iterator[tuple[str, str]]:
     for path, tree in SOURCES.items():
+        if "say" not in imported_from_language(tree):
+            continue
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
         for function in functions:
             for node in ast.walk(function):
