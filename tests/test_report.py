@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -25,9 +27,10 @@ pytest.importorskip("altair", reason="the extra vanishlab[report] is not install
 pytest.importorskip("vl_convert", reason="the extra vanishlab[report] is not installed")
 
 from vanishlab.report import check_extra, write_report
-from vanishlab.report.commands import flags_of
+from vanishlab.report.commands import Commands, flags_of
 from vanishlab.report.drawing import compact
 from vanishlab.report.frames import VALUES, choose, decades, frames_of
+from vanishlab.report.sources import open_sources
 
 NAME = "<script>alert(1)</script>"
 VOID = ("meta", "link", "img", "input", "br", "source")
@@ -220,6 +223,30 @@ def test_the_commands_flags_make_the_same_configs(configs: tuple[NetworkConfig, 
     for config in configs:
         words = shlex.split(shlex.join(flags_of(config)))
         assert tyro.cli(tyro.conf.OmitArgPrefixes[type(config)], args=words) == config
+
+
+@pytest.mark.slow
+def test_the_commands_beneath_the_pictures_run_as_they_stand(
+    record: vl.Record, data: vl.Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "it's here").mkdir()
+    record.save(tmp_path / "it's here" / "record.npz")
+    grid, training = vl.Grid(depth=(1, 2), width=(4,)), TrainingConfig(steps=2)
+    swept = list(vl.sweep(grid, training, data, out=tmp_path / "swept", workers=1))
+    one, many = open_sources([tmp_path / "it's here" / "record.npz", tmp_path / "swept"])
+    commands, others = Commands.of(record, one), Commands.of(swept[1], many)
+    pictures = tmp_path / "it's here" / "record_pictures"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for lines, made in (
+        (commands.end, pictures / "end.png"),
+        (commands.learning_rate, pictures / "learning_rate.png"),
+        (commands.heatmap(1), tmp_path / "history.png"),
+        (others.training, tmp_path / "training.png"),
+    ):
+        made.unlink(missing_ok=True)
+        for line in lines:
+            subprocess.run(line, shell=True, cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
+        assert made.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

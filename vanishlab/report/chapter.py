@@ -170,16 +170,16 @@ def _key(handles: list[Any], title: str, *, cells: bool = False) -> Picture:
 
 def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0) -> Row:
     """Return the depth profiles of several networks side by side, on one axis."""
-    records = {network.title: network.record for network in networks if network.record is not None}
-    scale = RateScale.of(records.values())
-    figures, marks = {title: panel_axes(0.8) for title in records}, set()
-    for title, record in records.items():
-        marks |= depth_profile(figures[title][1], record, quantity, step, scale=scale, key=False).marks.keys()
-    fit_log_axis([ax for _, ax in figures.values()])
+    records = [network.record for network in networks if network.record is not None]
+    scale = RateScale.of(records)
+    figures, marks = [panel_axes(0.8) for _ in records], set()
+    for record, (_, ax) in zip(records, figures, strict=True):
+        marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
+    fit_log_axis([ax for _, ax in figures])
     pictures = [
-        picture(figure, title, f"{title}: {sentences.profile(records[title], quantity, step)}")
-        for title, (figure, _) in figures.items()
+        picture(figure, network.title, f"{network.title}: {sentences.profile(record, quantity, step)}")
+        for network, record, (figure, _) in zip(networks, records, figures, strict=True)
     ]
     keys = [_key([*scale.handles({}), *mark_handles(marks)], "learning rate")]
-    when = describe_step(records.values(), step)
+    when = describe_step(records, step)
     return Row(f"Side by side: {QUANTITIES[quantity]}, {when}", "All have one vertical axis.", pictures, keys, [])

@@ -95,6 +95,11 @@ class Gathered:
 def gather(sources: list[Source]) -> Gathered:
     """Read every source once, sweeps network by network, and again the few networks of a sweep that are chosen."""
     networks = [_network(source, title, record) for source in sources for title, record in source.records()]
+    if len(sources) > 1:  # two sweeps may have a network each of the same depth
+        networks = [
+            each if each.title == each.source.name else replace(each, title=f"{each.source.name}: {each.title}")
+            for each in networks
+        ]
     chosen, how = _choose(networks)
     if all(source.sweep is None for source in sources):
         kept = [network if place in chosen else replace(network, record=None) for place, network in enumerate(networks)]
