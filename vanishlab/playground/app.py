@@ -57,7 +57,7 @@ def _(language, lesson_now, mo, say):
     if lesson is not None:
         guess = mo.ui.radio({say(language, f"{lesson.name} choice {place}"): place for place in range(lesson.choices)})
         _shown = mo.vstack([mo.md(say(language, f"{lesson.name} question")), guess])
-    _shown
+    mo.output.replace(_shown)
     return guess, lesson
 
 
