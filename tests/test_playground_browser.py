@@ -28,7 +28,7 @@ pytestmark = [
 ]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-PATIENCE = 120_000  # milliseconds; a machine may be busy
+PATIENCE = 60_000  # milliseconds; a machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_two_browsers_do_not_disturb_each_other(browser: "Browser", address: str
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_a_lesson_runs_to_its_end(visit: Visit, number: int) -> None:
-    visit.page.get_by_role("button", name=f"{number}. ").click()
+    visit.page.get_by_role("button", name=f"{number} · ").click()
     choices = visit.page.get_by_role("radio")
     choices.first.wait_for()
     assert visit.page.locator(".vl-answer").count() == 0, "the answer waits for the guess"

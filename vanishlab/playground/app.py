@@ -23,8 +23,9 @@ def _():
     language = mo.query_params().get("language") or mo.cli_args().get("language") or "en"
     language = language if language in LANGUAGES else "en"
     stage = Stage(language)  # this browser session's own
-    held, set_held = mo.state(None)
-    lesson_now, set_lesson = mo.state(None)
+    # The buttons that set these look different afterwards, so their cell runs again too.
+    held, set_held = mo.state(None, allow_self_loops=True)
+    lesson_now, set_lesson = mo.state(None, allow_self_loops=True)
     mo.Html(page.header(language))
     return controls, held, language, lesson_now, lessons, mo, say, set_held, set_lesson, stage
 
@@ -33,7 +34,7 @@ def _():
 def _(language, lesson_now, lessons, mo, say, set_lesson):
     _names = {None: say(language, "free play")}
     _names |= {
-        each: f"{number}. {say(language, f'{each.name} title')}" for number, each in enumerate(lessons.LESSONS, 1)
+        each: f"{number} · {say(language, f'{each.name} title')}" for number, each in enumerate(lessons.LESSONS, 1)
     }
     lesson_buttons = mo.ui.array(
         [
@@ -57,7 +58,7 @@ def _(language, lesson_now, mo, say):
     if lesson is not None:
         guess = mo.ui.radio({say(language, f"{lesson.name} choice {place}"): place for place in range(lesson.choices)})
         _shown = mo.vstack([mo.md(say(language, f"{lesson.name} question")), guess])
-    _shown
+    mo.output.replace(_shown)
     return guess, lesson
 
 

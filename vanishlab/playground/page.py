@@ -167,7 +167,7 @@ def _findings(result: Result, language: str) -> str:
     start, end = result.losses
     test = result.record.test_accuracy[0, -1]
     lines = [
-        say(language, "summary", factor=power(result.diagnosis.decay.factor), ratio=power(result.first_last)),
+        say(language, "summary", factor=power(result.diagnosis.decay.factor), ratio=_arrives(result, language)),
         say(language, "trained", start=f"{start:.3g}", end=f"{end:.3g}", accuracy=result.accuracy,
             guessing=result.guessing, test=test),
     ]  # fmt: skip
@@ -182,6 +182,10 @@ def _findings(result: Result, language: str) -> str:
         lines.append(say(language, "no point", why=result.pointless))
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<div class="vl-verdict {well}"><b>{escape(names)}</b><p>{escape(sentences)}</p></div>{told}'
+
+
+def _arrives(result: Result, language: str) -> str:
+    return power(result.first_last) if result.first_last != 0 else say(language, "nothing")
 
 
 def _figures(pictures: Iterable[Picture], kind: str) -> str:

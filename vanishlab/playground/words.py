@@ -65,9 +65,10 @@ _PAGE: dict[str, tuple[str, str]] = {  # key: (English, Chinese)
     "no point": ("No place in the phase diagram: {why}.", "不在相图中：{why}。"),
     # what was found
     "summary": (
-        "On its way back delta is multiplied by {factor} per layer: layer 1 gets {ratio} of what the readout gets.",
-        "反向传播每经过一层，δ 乘以 {factor}：第 1 层得到的是输出层的 {ratio} 倍。",
+        "On its way back delta is multiplied by {factor} per layer. Layer 1 over readout: {ratio}.",
+        "反向传播每经过一层，δ 乘以 {factor}。第 1 层与输出层之比：{ratio}。",
     ),
+    "nothing": ("nothing that float32 can hold", "小到 float32 无法表示"),
     "trained": (
         "Loss {start} → {end}; training accuracy {accuracy:.2f} (guessing: {guessing:.2f}), test accuracy {test:.2f}.",
         "损失 {start} → {end}；训练准确率 {accuracy:.2f}（瞎猜：{guessing:.2f}），测试准确率 {test:.2f}。",
