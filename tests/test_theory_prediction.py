@@ -314,7 +314,7 @@ def test_what_theory_cannot_give_is_refused_by_name(data):
     for call, said in (
         (
             lambda: predict(vl.NetworkConfig(normalization="batch"), data["digits"], max_examples=1),
-            "at least 2 examples",
+            "at least 3 examples",
         ),
         (
             lambda: predict(vl.NetworkConfig(depth=80, activation="linear", normalization="batch"), data["moons"]),

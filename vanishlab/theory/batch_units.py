@@ -13,7 +13,7 @@ quadrature of rho instead. Uniform weights on few features (up to 16) are treate
 cube and rho of density r rho^(r - 1): the bias is the same for all examples and drops out.
 
 The draws depend on the layer's number alone: a prediction is the same each time. Its covariances are those of layers of
-some thousands of units, 2**18 / n but at least 2048, where infinitely many are meant: beside the chance in it this
+some thousands of units, 2**18 / n but at least 4096, where infinitely many are meant: beside the chance in it this
 leaves an error of the order depth / units in the logarithms.
 """
 
@@ -26,7 +26,7 @@ import numpy as np
 from vanishlab.theory.quadrature import legendre
 
 NORMALIZATION_EPS = 1e-5  # of the lab's networks
-_ENTRIES, _FEWEST, _MOST = 2**18, 2**11, 2**14  # of (n, unit) arrays; least and largest number of units
+_ENTRIES, _FEWEST, _MOST = 2**18, 2**12, 2**14  # of (n, unit) arrays; least and largest number of units
 _FEW = 4  # dimensions up to which every direction has its own quadrature of the length
 _LENGTHS = 40
 _MAX_FEATURES = 16

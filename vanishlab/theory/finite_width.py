@@ -131,6 +131,7 @@ class FiniteWidth:
             back,
             inputs.correlation[self._block] * np.outer(root, root),
             self._network.initialization != "orthogonal",
+            self._network.normalization,
         )
 
 

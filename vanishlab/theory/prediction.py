@@ -117,8 +117,8 @@ def predict(
     `max_examples` predicts for a batch of the first that many examples instead.
 
     Raises `InputError` for more than 4,096 examples without `max_examples` (the kernels hold every pair), for
-    pre-activation variances above 1e5 where phi is not piecewise linear, and with batch normalisation for one example
-    or a gradient that is lost in rounding (some dozens of linear layers behind inputs of two features).
+    pre-activation variances above 1e5 where phi is not piecewise linear, and with batch normalisation for one or two
+    examples or a gradient that is lost in rounding (some dozens of linear layers behind inputs of two features).
 
     >>> from vanishlab import NetworkConfig, load_data
     >>> deep = predict(NetworkConfig(depth=50), load_data("digits", max_examples=64))
@@ -133,8 +133,11 @@ def predict(
     if n > _MAX_EXAMPLES:
         raise InputError(f"data must have at most {_MAX_EXAMPLES} examples (or give max_examples), got {n}")
     if network.normalization == "batch":
-        if n == 1:
-            raise InputError("data must have at least 2 examples with normalization 'batch', got 1")
+        if n < 3:
+            raise InputError(
+                f"data must have at least 3 examples with normalization 'batch', got {n}: two become +1 and -1 in every "
+                "unit, and only the few units whose two pre-activations differ by some 1e-3 pass a gradient on"
+            )
         try:
             with np.errstate(over="raise", divide="raise", invalid="raise"):
                 levels = batch_levels(network, data, loss)

@@ -48,11 +48,18 @@ def few_examples(count: int) -> np.ndarray:
 
 
 def unit_moments(
-    activation: str, log_q: np.ndarray, c: np.ndarray, back: np.ndarray, inputs: np.ndarray, own: bool
+    activation: str,
+    log_q: np.ndarray,
+    c: np.ndarray,
+    back: np.ndarray,
+    inputs: np.ndarray,
+    own: bool,
+    normalization: str = "none",
 ) -> UnitMoments:
     """Return the moments from log variances (n,) and correlations (n, n) of phi's inputs, T = `back`, Sigma = `inputs`.
 
-    Both covariances, (n, n), may have any scale. `own` says whether weights add the fluctuation of g.
+    Both covariances, (n, n), may have any scale. `own` says whether weights add the fluctuation of g. Layer and RMS
+    normalisation keep a layer's sum of u_a^2 (and of u_a): what y and s owe to these does not vary.
     """
     generator = np.random.default_rng(_SEED)
     n = len(log_q)
@@ -68,7 +75,13 @@ def unit_moments(
         x, v = (g * g).sum(axis=0), (g * (inputs @ g)).sum(axis=0)
     else:
         x, v = np.diag(back) @ (d * d), (d * ((back * inputs) @ d)).sum(axis=0)
-    y, s, x, v = (_over_mean(part) for part in (y, s, x, v))
+    parts = np.stack([_over_mean(part) for part in (y, s, x, v)])  # (4, unit)
+    if normalization in ("layer", "rms"):
+        standard = u / np.maximum(scale, 1e-15)[:, None]
+        kept = [standard**2 - 1.0, standard] if normalization == "layer" else [standard**2 - 1.0]
+        basis = np.linalg.qr(np.concatenate(kept).T)[0]  # (unit, kept)
+        parts[:2] -= parts[:2] @ basis @ basis.T
+    y, s, x, v = parts
     return UnitMoments(*(float(np.mean(a * b)) for a, b in ((y, y), (y, s), (s, s), (x, x), (v, v), (y, x), (y, v))))
 
 
