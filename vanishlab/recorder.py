@@ -159,7 +159,9 @@ class GradientRecorder:
         if self.recording:
             self._rounds.look_at_unseen(self._layers)
             self.rows.add(self.step, self._loss, self._accuracy, update_norms, self._passes.with_gradients)
-        self._forget()
+            self._forget()
+        else:
+            self._rounds.clear()  # of a step that is not recorded nothing else was noted
         self.step += 1
         self._begin_step()
 

@@ -1,7 +1,7 @@
 """How do time and memory of a sweep grow with depth, with the number of runs, and with the steps recorded?
 
 Setup   ReLU networks of width 32 on 64 digits, full batch, float32, one thread. One of three sizes grows while the
-        others stay: depth 10 to 1,000 (2 runs, 4 steps), runs 1 to 1,024 of depth 10 (4 steps, in the sweep's own
+        others stay: depth 10 to 1,000 (2 runs, 4 steps), runs 1 to 4,096 of depth 10 (4 steps, in the sweep's own
         chunks), recorded steps 4 to 1,024 (2 runs of depth 10). Each point is a process of its own: CPU seconds of the
         sweep, and the most memory that it held beyond what Python, torch and a first small sweep take.
         The slope is that of a straight line through log size and log time, over the upper half of the sizes, where
@@ -33,7 +33,7 @@ from vanishlab.sweeping.running import sweep
 
 SIZES = {
     "depth": (10, 32, 100, 316, 1000),
-    "runs": (1, 4, 16, 64, 256, 1024),
+    "runs": (1, 4, 16, 64, 256, 1024, 4096),
     "recorded steps": (4, 16, 64, 256, 1024),
 }
 UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
