@@ -194,6 +194,8 @@ def report_command(
         paths: Record files (.npz), folders of them, and folders of sweeps.
         out: The file.
     """
+    if spoken() != "en":
+        raise InputError(f"language of a report must be 'en', the only one it has so far, got {spoken()!r}")
     _report(list(paths), out)
 
 

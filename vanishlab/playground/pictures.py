@@ -19,6 +19,7 @@ from vanishlab import plots
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.words import say
 from vanishlab.plots.axes import fit_decade_axis, fit_log_axis
+from vanishlab.plots.fonts import make_legible
 from vanishlab.theory.phase_diagram import PhaseDiagram, phase_diagram
 
 CURVES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -131,9 +132,10 @@ def _diagram(activation: str, around: tuple[float, float] | None) -> PhaseDiagra
 
 def _draw(draw: Callable[[Axes], object], language: str, size: tuple[float, float] = _SIZE) -> bytes:
     """Return the PNG of what `draw` puts on one axes: the only place where the page draws."""
-    with _LOCK:
+    with _LOCK, plots.language(language):
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
         draw(figure.subplots())
+        make_legible(figure)
         file = io.BytesIO()
         # Little compression: it is quick, and the picture travels no further than this machine.
         figure.savefig(file, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})

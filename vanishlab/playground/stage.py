@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from vanishlab.language import speaking
 from vanishlab.playground import page
 from vanishlab.playground.measuring import Failed, Outdated, Result, measure
 from vanishlab.playground.settings import Settings
@@ -44,7 +45,8 @@ class Stage:
             wanted = settings()
             if self.result is None or self.result.settings != wanted:
                 ticker = Ticker(wanted.steps, self.language, show, before)
-                result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
+                with speaking(self.language):  # verdicts keep the language of the moment
+                    result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
                 if ticker.shown:
                     ticker.say(say(self.language, "drawing"))
                 self.result = result

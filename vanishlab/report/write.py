@@ -10,6 +10,7 @@ from pathlib import Path
 from vanishlab import __version__
 from vanishlab.errors import InputError
 from vanishlab.files import write_whole
+from vanishlab.language import speaking
 from vanishlab.report.sources import Given, Source, open_sources
 
 _NEEDS = ("altair", "jinja2", "vl_convert")
@@ -49,7 +50,8 @@ def write_report(
     sources = open_sources(given)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        text = render(sources, title=title, command=command)
+        with speaking("en"):  # as the page's own sentences are, whatever the pictures of the command beside it
+            text = render(sources, title=title, command=command)
         return write_whole(out, lambda file: file.write(text.encode()))
     except OSError as error:
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
