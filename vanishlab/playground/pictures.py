@@ -82,7 +82,7 @@ def history_picture(result: Result, language: str = "en") -> Picture:
     """Draw delta over layer × step."""
     png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), language)
     caption = say(language, "history")
-    return Picture("history", caption, f"{caption}: {result.diagnosis.verdicts[0].name}", png)
+    return Picture("history", caption, f"{caption}: {say(language, result.diagnosis.verdicts[0].name)}", png)
 
 
 def loss_picture(result: Result, language: str = "en") -> Picture:
