@@ -16,9 +16,9 @@ _WIDTH, _HEIGHT = 4.3, 3.3  # inches: ten-point letters are eleven pixels high o
 _DPI = 110  # of heatmaps inside of an SVG
 _KEYS = 8  # entries of a key
 _LIGHT = "#e6e9ed"
-_FONTS = "font-family: DejaVu Sans, Verdana, sans-serif"
+_FONTS = 'font-family="DejaVu Sans, Verdana, sans-serif"'
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-_PLAIN = "<>/:;=,.()-+*!@$~?|{} "  # what a data: address in an attribute may hold as it is
+_PLAIN = "<>/:;=,.()-+*!@$~?|{}' "  # what a data: address in an attribute may hold as it is
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,16 @@ def compact(svg: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font-family: [^;\"]*", _FONTS, svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg).replace("<svg ", f"<svg {_FONTS} ", 1)
     svg = re.sub(r' (?:d|points|x|y)="[^"]*"', _rounded, svg)
     svg = re.sub(r' style="[^"]*"', lambda style: re.sub(r"([:;]) ", r"\1", style[0]), svg)
     return re.sub(r">\s+<", "><", svg).strip()
 
 
 def _address(svg: str) -> str:
-    """Return the SVG as a data: address without quotes and ampersands, and without what would end one."""
+    """Return the SVG as a data: address without double quotes and ampersands, and without what would end one."""
+    if "'" not in svg:  # a third of the length of a quote that is encoded
+        svg = svg.replace('"', "'")
     return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
 
 
