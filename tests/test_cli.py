@@ -200,7 +200,7 @@ def test_an_unknown_command_suggests_the_nearest(
 ) -> None:
     code, error = call(monkeypatch, capsys, "trian")
     assert code == 2
-    options = "'train', 'sweep', 'predict', 'plot', 'examine'"
+    options = "'train', 'sweep', 'predict', 'plot', 'examine', 'playground'"
     assert error == f"vanishlab: error: command must be one of {options}, got 'trian' (did you mean 'train'?)\n"
 
 
