@@ -22,6 +22,8 @@ STYLE = """<style>
 .vl figcaption {font-size: .9rem; font-weight: 600; text-align: center}
 .dark .vl figure {background: #17181a; color: #ddd}
 .dark .vl figure img {filter: invert(.91) hue-rotate(180deg)}
+.dark .vl figure.vl-history {background: #ddd; color: #222}
+.dark .vl figure.vl-history img {filter: brightness(.867)}
 .vl-head {font-weight: 700}
 .vl-verdict {border-left: 6px solid #c2410c; padding: .4rem .9rem; margin: .5rem 0; border-radius: 4px;
   background: #c2410c14}
