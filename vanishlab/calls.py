@@ -99,7 +99,7 @@ def _silent(u: Tensor) -> Tensor:
     unseen = (u[0, :_FIRST].amax(0) <= 0).nonzero()[:, 0]
     if 4 * len(unseen) > u.shape[2]:
         return count(torch.le, u.amax(1), 0.0)
-    return count(torch.le, u[:, _FIRST:, unseen].amax(1), 0.0)
+    return count(torch.le, u[0, _FIRST:].index_select(1, unseen).amax(0)[None], 0.0)
 
 
 def _time_ratio(calls: list[Call]) -> Tensor | None:

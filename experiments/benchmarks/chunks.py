@@ -9,7 +9,7 @@ Setup   ReLU networks of 20 hidden layers on 256 digits, full batch, float32, ev
         "lab's choice" is the chunk that `vanishlab.sweeping.sizes` takes for such a network when there are runs enough.
         Then the seconds until a pool of worker processes is ready, and the work of a sweep, in floating-point
         operations, from which the processes win that time back.
-Expect  Run-steps per second rise up to about 16 runs (width 32), 8 (64) and 2 (256), and fall slowly beyond. Processes
+Expect  Run-steps per second rise up to about 64 runs (width 32), 32 (64) and 8 (256), and hardly beyond. Processes
         beat threads. (README has the figures.)
 Run     python experiments/benchmarks/chunks.py             # five minutes on two cores
         python experiments/benchmarks/chunks.py --quick
