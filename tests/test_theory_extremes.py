@@ -107,3 +107,13 @@ def test_any_configuration_is_answered_or_refused(data):
 @pytest.mark.slow
 def test_a_thousand_configurations_are_answered_or_refused(data):
     assert_answers(data, 1000, seed=1)
+
+
+def test_inputs_of_zero_under_uniform_weights_pass_nothing_through_relu():
+    # Two features: the first layer's kernel is that of the uniform weights themselves, and relu's slope at 0 is 0.
+    data = vl.load_data("moons", max_examples=3)
+    found = vl.predict(
+        vl.NetworkConfig(depth=3, width=8, activation="relu", initialization="kaiming_uniform"),
+        vl.Dataset(data.x * 0.0, data.y, classes=2),
+    )
+    assert (found.gradient_norm == 0.0).all() and found.delta_rms[0] == 0.0

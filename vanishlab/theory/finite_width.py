@@ -8,6 +8,7 @@ import numpy as np
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.theory.contrast import Contrast
 from vanishlab.theory.feedback import Feedback
+from vanishlab.theory.gaussian import relative_mean
 from vanishlab.theory.output import OutputErrors
 from vanishlab.theory.scales import layer_scales
 from vanishlab.theory.signal import Forward, log_mean
@@ -110,14 +111,28 @@ class FiniteWidth:
         moments = np.stack([np.interp(np.arange(layers - 1), places, column) for column in known.T], axis=1)
         rho = np.stack([np.interp(np.arange(layers), sampled, row[sampled]) for row in self.rho])
         rows = [UnitMoments(*row) for row in moments]
-        single, plain = width_spread(self._chain, self._single), width_spread(self._chain, rows, rho)
+        overlap = self._overlap()
+        single, plain = width_spread(self._chain, self._single), width_spread(self._chain, rows, rho, overlap)
         width, amplified = plain, np.ones_like(rho)
         if self._loss == "mse":
             new = (rho + 2.0 * self.added) / (1.0 + self.added)
             amplified = np.where(rho > _LEAST, new / np.maximum(rho, _LEAST), 1.0)
-            width = width_spread(self._chain, rows, new)
+            width = width_spread(self._chain, rows, new, overlap)
         typical = Spread(plain.activation, plain.delta, single.gradient)
         return WidthEffects(width, typical, self.added, self.contrast, amplified)
+
+    def _overlap(self) -> np.ndarray | float:
+        if self._network.branch_scale is None:
+            return 0.0
+        found = []
+        name, way = self._network.activation, self._way
+        for place, (before, kernels) in enumerate(zip(way.activation[:-1], way.kernels, strict=True)):
+            means = relative_mean(name, (way.log_pre[place] - way.log_norm[place])[self._few])
+            product = before.correlation[self._block] * (kernels.correlation[self._block] - np.outer(means, means))
+            root = _unit_root(before.log_diagonal[self._few]) * _unit_root(kernels.log_second[self._few])
+            size = max(float(np.mean(root**2)), 1e-300)
+            found.append(float(root @ product @ root) / (len(root) ** 2 * size))
+        return np.clip(np.array(found), 0.0, 1.0)
 
     def _unit_moments(self, place: int, back: np.ndarray) -> UnitMoments:
         way, few = self._way, self._few

@@ -136,7 +136,7 @@ def predict(
         if n < 3:
             raise InputError(
                 f"data must have at least 3 examples with normalization 'batch', got {n}: two become +1 and -1 in "
-                "every unit, and only the few units whose two pre-activations differ by some 1e-3 pass a gradient on"
+                "every unit, and only the few whose two pre-activations differ by some 1e-3 pass a gradient on"
             )
         try:
             with np.errstate(over="raise", divide="raise", invalid="raise"):

@@ -140,7 +140,7 @@ def backward(
         skipping = (back, log_back) if network.branch_scale is not None and layer > 1 else None
         kernels = way.kernels[layer - 1]
         root = 0.5 * (kernels.log_slope - way.log_norm[layer - 1])  # (n,)
-        top = float(root.max())
+        top = max(float(root.max()), -1e300)  # of inputs that are 0, where the slope may be
         factor = np.exp(root - top)
         here, log_here = back * kernels.slope_correlation, log_back + 2 * top
         if (factor != 1.0).any():

@@ -110,10 +110,17 @@ def single_moments(network: NetworkConfig, log_q: np.ndarray) -> list[UnitMoment
     return [UnitMoments(f, f, f, b, b, g, g) for f, b, g in zip(forward, back, both, strict=True)]
 
 
-def width_spread(chain: Chain, moments: list[UnitMoments], rho: np.ndarray | None = None) -> Spread:
-    """Return the spread; `rho` (2, L + 1) are the errors' shares rho_l for delta and for the gradient, else 0."""
+def width_spread(
+    chain: Chain, moments: list[UnitMoments], rho: np.ndarray | None = None, overlap: np.ndarray | float = 0.0
+) -> Spread:
+    """Return the spread; `rho` (2, L + 1) are the errors' shares rho_l for delta and for the gradient, else 0.
+
+    `overlap` (L,) is the mean over pairs of Sigma_{l-1,ab} Cov[phi_a, phi_b], over both diagonals' means: what a layer
+    adds with skip meets what is there by chance, 2 s h phi, whose mean over units varies by 4 s^2 Sigma Var[phi] / n_l.
+    """
     depth = len(chain.width)
     table = np.array(moments).T / chain.width * chain.branch**2  # (moment, L)
+    table[:3] += 4.0 * chain.branch * (1.0 - chain.branch) * overlap / chain.width
     yy, ys, ss, xx, vv, yx, yv = table
     # Variances of R_j and R'_j and their covariance, j = 0 .. L: (3, L + 1).
     forward = np.zeros((3, depth + 1))
