@@ -151,7 +151,11 @@ def _measure(
 
 
 def _predict(settings: Settings, data: Dataset) -> tuple[Prediction | None, str]:
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+
     try:
-        return predict(settings.network(), data), ""
+        # On a busy machine, BLAS's threads wait for each other over kernels this small: 1.4 s where one takes 0.04 s.
+        with threadpool_limits(1, user_api="blas"):
+            return predict(settings.network(), data), ""
     except InputError as error:
         return None, str(error)

@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from vanishlab import plots
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.words import say
-from vanishlab.plots.axes import fit_decade_axis, fit_log_axis
+from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height
 from vanishlab.plots.fonts import make_legible
 from vanishlab.theory.phase_diagram import PhaseDiagram, phase_diagram
 
@@ -28,6 +28,10 @@ _SIZE = (4.3, 3.2)  # inches; about a third of a wide window, the whole of a pho
 _DPI = 150
 _REACH = (3.0, 1.5)  # what the diagram covers in any case, so that its cache is found again
 _FURTHEST = 10.0
+# Margins that hold for every setting, as shares of the picture; to find them anew each time takes half as long again.
+_CURVE: dict[str, float] = {"left": 0.18, "right": 0.97, "bottom": 0.16, "top": 0.95}
+_MAP: dict[str, float] = {"left": 0.14, "right": 0.83, "bottom": 0.16, "top": 0.9}
+_FLOOR = 0.08  # what the strip for zeros below the axes takes
 _LOCK = threading.Lock()
 
 
@@ -75,19 +79,19 @@ def curve_picture(result: Result, quantity: str, language: str = "en") -> Pictur
     name = say(language, quantity)
     alternative = say(language, "curve read out", quantity=name, first=f"{values[0, 0, 0]:.3g}",
                       last=f"{values[0, 0, -1]:.3g}", end=f"{last[0]:.3g}")  # fmt: skip
-    return Picture(quantity, name, alternative, _draw(draw, language))
+    return Picture(quantity, name, alternative, _draw(draw, language, margins=_CURVE))
 
 
 def history_picture(result: Result, language: str = "en") -> Picture:
     """Draw delta over layer × step."""
-    png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), language)
+    png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), language, margins=_MAP)
     caption = say(language, "history")
     return Picture("history", caption, f"{caption}: {say(language, result.diagnosis.verdicts[0].name)}", png)
 
 
 def loss_picture(result: Result, language: str = "en") -> Picture:
     """Draw the training loss against the step."""
-    png = _draw(lambda ax: plots.loss_curves(ax, result.record, key=False), language)
+    png = _draw(lambda ax: plots.loss_curves(ax, result.record, key=False), language, margins=_CURVE)
     start, end = result.losses
     caption = say(language, "loss")
     return Picture("loss", caption, f"{caption}: {start:.3g} → {end:.3g}", png)
@@ -130,12 +134,23 @@ def _diagram(activation: str, around: tuple[float, float] | None) -> PhaseDiagra
     return phase_diagram(activation, around=around)
 
 
-def _draw(draw: Callable[[Axes], object], language: str, size: tuple[float, float] = _SIZE) -> bytes:
+def _draw(
+    draw: Callable[[Axes], object],
+    language: str,
+    size: tuple[float, float] = _SIZE,
+    margins: Mapping[str, float] | None = None,
+) -> bytes:
     """Return the PNG of what `draw` puts on one axes: the only place where the page draws."""
     with _LOCK, plots.language(language):
-        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
-        draw(figure.subplots())
+        layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06) if margins is None else None
+        figure = Figure(figsize=size, layout=layout)
+        if margins is not None:
+            figure.subplots_adjust(**margins)
+        ax = figure.subplots()
+        draw(ax)
         make_legible(figure)
+        if margins is not None and floor_height(ax) > 0:
+            figure.subplots_adjust(bottom=margins["bottom"] + _FLOOR)
         file = io.BytesIO()
         # Little compression: it is quick, and the picture travels no further than this machine.
         figure.savefig(file, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})
