@@ -41,6 +41,7 @@ ORDER = (
     "recording",
     "rows",
     "recorder",
+    "update",
     "training",
     "theory",
     "analysis",

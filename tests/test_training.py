@@ -150,7 +150,7 @@ def test_every_recorded_quantity_is_the_oracles_for_every_strategy(
 
 
 def test_the_oracles_test_can_fail(data: vl.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vanishlab.training.clip_factor", lambda norm, clip: (1 + 1e-8) * clip / norm)
+    monkeypatch.setattr("vanishlab.update.clip_factor", lambda norm, clip: (1 + 1e-8) * clip / norm)
     with pytest.raises(AssertionError, match="update_ratio"):
         assert_agrees_with_the_oracle(network_of(), training_of(clip_norm=1e-3), data)
 
