@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import shlex
 import socket
 import string
@@ -136,6 +137,15 @@ def test_a_held_result_stands_beside_the_new_one() -> None:
     stage.play(lambda: dataclasses.replace(SMALL, depth=3), None, html.append, lambda: False)
     assert stage.result is before, "letting A go trains nothing again"
     assert html[-1].count('class="vl-loss"') == 1
+
+
+def test_the_verdict_is_told_in_the_language_of_the_session() -> None:
+    told = {}
+    for language in words.LANGUAGES:
+        html: list[str] = []
+        Stage(language).play(lambda: SMALL, None, html.append, lambda: False)
+        (told[language],) = re.findall(r"<b>.+?</b><p>(.+?)</p>", html[-1])
+    assert told["en"].startswith("Delta keeps its size") and told["zh"].startswith("δ 经过")
 
 
 def test_text_from_elsewhere_is_escaped() -> None:
