@@ -41,8 +41,9 @@ STYLE = """<style>
 .vl td:first-child, .vl th:first-child {text-align: left}
 .vl-controls {display: grid; gap: .4rem 1.6rem; grid-template-columns: repeat(auto-fill, minmax(min(240px, 100%), 1fr));
   align-items: end}
-.vl-lines .codehilite-wrapper > div {opacity: .7}
-.vl-lines .codehilite-wrapper > div:is(:hover, :focus-within) {opacity: 1}
+.vl-lines :is(pre, code) {white-space: pre-wrap; overflow-wrap: anywhere}
+.vl-lines pre {padding-right: 2.5rem}
+.vl-lines .codehilite-wrapper > div {opacity: 1}
 .vl-lines .codehilite-wrapper button:focus-visible {outline: 2px solid currentColor; border-radius: 4px}
 </style>"""
 
