@@ -156,10 +156,10 @@ def key(language: str) -> str:
 def power(value: float) -> str:
     """Return a number as people write it.
 
-    >>> power(362.0), power(4.04e-18), power(0.0)
-    ('362', '4.0 × 10⁻¹⁸', '0')
+    >>> power(362.0), power(9130.0), power(4.04e-18), power(0.0)
+    ('362', '9.1 × 10³', '4.0 × 10⁻¹⁸', '0')
     """
-    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
+    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 999.5:
         return f"{value:.3g}"
     digits, exponent = f"{value:.1e}".split("e")
     return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"
