@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import shlex
 import socket
 import string
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import vanishlab as vl
 from vanishlab import cli
-from vanishlab.playground import lessons, measuring, page, serve, words
+from vanishlab.playground import lessons, measuring, page, pictures, serve, words
 from vanishlab.playground.measuring import Failed, Outdated, measure
 from vanishlab.playground.settings import Settings
 from vanishlab.playground.stage import Stage
@@ -136,6 +138,26 @@ def test_a_held_result_stands_beside_the_new_one() -> None:
     stage.play(lambda: dataclasses.replace(SMALL, depth=3), None, html.append, lambda: False)
     assert stage.result is before, "letting A go trains nothing again"
     assert html[-1].count('class="vl-loss"') == 1
+
+
+def test_the_verdict_is_told_in_the_language_of_the_session() -> None:
+    told = {}
+    for language in words.LANGUAGES:
+        html: list[str] = []
+        Stage(language).play(lambda: SMALL, None, html.append, lambda: False)
+        (told[language],) = re.findall(r"<b>.+?</b><p>(.+?)</p>", html[-1])
+    assert told["en"].startswith("Delta keeps its size") and told["zh"].startswith("δ 经过")
+
+
+def test_a_comparison_shows_every_layer_and_names_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    ax = Figure().subplots()
+    monkeypatch.setattr(pictures, "_draw", lambda draw, *_: draw(ax))
+    changes = {"deep": {"depth": 4}, "faster": {"depth": 4, "learning_rate": 0.7}, "shallow": {"depth": 1}}
+    results = {name: measure(dataclasses.replace(SMALL, **change)) for name, change in changes.items()}
+    pictures.comparison_picture(results)
+    legend = ax.get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["deep, faster", "shallow"]
+    assert ax.get_xlim()[0] < 1 and ax.get_xlim()[1] > 5  # four hidden layers and the readout
 
 
 def test_text_from_elsewhere_is_escaped() -> None:

@@ -116,7 +116,18 @@ class Visit:
         return str(self.page.locator(f"figure.vl-{name} img").first.get_attribute("src"))
 
     def code(self) -> str:
-        return "\n".join(self.page.locator(".cm-content").all_inner_texts())
+        return "\n".join(self.page.locator(".vl-lines pre").all_inner_texts())
+
+    def copied(self) -> list[str]:
+        """Press the button of each block of lines, the second by keyboard, and return what the clipboard then has."""
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        clipboard = []
+        for number, button in enumerate(self.page.locator(".vl-lines").get_by_role("button").all()):
+            self.page.evaluate("navigator.clipboard.writeText('nothing yet')")
+            button.click() if number == 0 else button.press("Enter")
+            self.page.wait_for_function("navigator.clipboard.readText().then(text => text !== 'nothing yet')")
+            clipboard.append(str(self.page.evaluate("navigator.clipboard.readText()")))
+        return clipboard
 
     def close(self) -> None:
         assert self.complaints == []
@@ -151,8 +162,20 @@ def test_the_page_shows_what_the_lab_measures(visit: Visit) -> None:
     for name in ("activation_rms", "delta_rms", "gradient_norm", "history", "loss", "phase"):
         picture = visit.page.locator(f"figure.vl-{name} img")
         assert picture.get_attribute("alt") and picture.evaluate("image => image.naturalWidth") > 400
-    visit.page.locator(".cm-content").nth(1).wait_for()
+    visit.page.locator(".vl-lines").nth(1).wait_for()
     assert "vl.NetworkConfig(depth=10)" in visit.code() and "vanishlab train --depth 10" in visit.code()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_lines_are_copied_to_the_letter(browser: "Browser", address: str, language: str) -> None:
+    one = Visit(browser, f"{address}?language={language}")
+    one.page.locator(".vl-lines").nth(1).wait_for()
+    assert one.copied() == [Settings().python_lines(), Settings().shell_line()]
+    one.choose("normalization", "layer")
+    one.page.locator(".vl-lines", has_text="--normalization layer").wait_for()
+    other = Settings(normalization="layer")
+    assert one.copied() == [other.python_lines(), other.shell_line()]
+    one.close()
 
 
 SLIDES = {
@@ -265,7 +288,10 @@ def test_a_lesson_runs_to_its_end(visit: Visit, number: int) -> None:
 def test_the_page_speaks_chinese_and_fits_a_phone_in_the_dark(browser: "Browser", address: str) -> None:
     one = Visit(browser, f"{address}?language=zh", color_scheme="dark")
     one.page.set_viewport_size({"width": 390, "height": 844})
-    assert "梯度消失" in one.shown("depth=10").inner_text()
+    told = one.shown("depth=10").inner_text()
+    assert "梯度消失" in told
+    verdict = one.page.locator(".vl-verdict p").inner_text()
+    assert re.search("[\u4e00-\u9fff]", verdict) and not re.search("[a-z]{4,} [a-z]{2,}", verdict), verdict
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert one.page.evaluate("document.querySelector('.dark') !== null")
     one.close()

@@ -79,8 +79,15 @@ def code(values: Mapping[str, Any], language: str) -> Any:
     return mo.vstack(
         [
             mo.md(say(language, "lines")),
-            mo.ui.code_editor(wanted.python_lines(), language="python", disabled=True, min_height=50),
+            _copied("python", wanted.python_lines()),
             mo.md(say(language, "shell")),
-            mo.ui.code_editor(wanted.shell_line(), language="shell", disabled=True, min_height=20),
+            _copied("bash", wanted.shell_line()),
         ]
     )
+
+
+def _copied(language: str, lines: str) -> Any:
+    """Return lines of code as marimo's Markdown shows them, with its button that copies them."""
+    html = mo.md(f"```{language}\n{lines}\n```").text
+    # The button copies all that is in the block. Without the last end of line, a shell waits for the Enter key.
+    return mo.Html(f'<div class="vl-lines">{html.replace(chr(10) + "</code>", "</code>")}</div>')

@@ -208,7 +208,7 @@ def conclusion(lesson: Lesson, found: Mapping[str, Result], guess: int, language
             label,
             page.power(one.first_last),
             page.power(one.predicted_first_last),
-            f"{one.losses[0]:.3g} → {one.losses[1]:.3g}",
+            f"{page.power(one.losses[0])} → {page.power(one.losses[1])}",
             f"{one.accuracy:.2f}",
             ", ".join(say(language, each.name) for each in one.diagnosis.verdicts),
         ]

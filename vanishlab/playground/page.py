@@ -41,6 +41,10 @@ STYLE = """<style>
 .vl td:first-child, .vl th:first-child {text-align: left}
 .vl-controls {display: grid; gap: .4rem 1.6rem; grid-template-columns: repeat(auto-fill, minmax(min(240px, 100%), 1fr));
   align-items: end}
+.vl-lines :is(pre, code) {white-space: pre-wrap; overflow-wrap: anywhere}
+.vl-lines pre {padding-right: 2.5rem}
+.vl-lines .codehilite-wrapper > div {opacity: 1}
+.vl-lines .codehilite-wrapper button:focus-visible {outline: 2px solid currentColor; border-radius: 4px}
 </style>"""
 
 
@@ -152,10 +156,10 @@ def key(language: str) -> str:
 def power(value: float) -> str:
     """Return a number as people write it.
 
-    >>> power(362.0), power(4.04e-18), power(0.0)
-    ('362', '4.0 × 10⁻¹⁸', '0')
+    >>> power(362.0), power(9130.0), power(4.04e-18), power(0.0)
+    ('362', '9.1 × 10³', '4.0 × 10⁻¹⁸', '0')
     """
-    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:
+    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 999.5:
         return f"{value:.3g}"
     digits, exponent = f"{value:.1e}".split("e")
     return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"

@@ -6,6 +6,7 @@ sessions are threads of one process.
 
 import functools
 import io
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from vanishlab import plots
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.words import say
-from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height
+from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height, set_layer_axis
 from vanishlab.plots.fonts import make_legible
 from vanishlab.theory.phase_diagram import PhaseDiagram, phase_diagram
 
@@ -107,11 +108,19 @@ def phase_picture(activation: str, points: tuple[tuple[str, tuple[float, float]]
 def comparison_picture(results: Mapping[str, Result], language: str = "en") -> Picture:
     """Draw delta before training against the layer, for several results on one axis."""
     colors = (START, THEORY, END, "#CC79A7", "#E69F00", "#56B4E9", "0.3")
+    # Networks that differ in their training alone begin alike: one curve, which has all their names.
+    alike: dict[bytes, list[str]] = {}
+    for label, result in results.items():
+        alike.setdefault(result.record.delta_rms[0, 0].tobytes(), []).append(label)
 
     def draw(ax: Axes) -> None:
-        for (label, result), color in zip(results.items(), colors, strict=False):
-            (line,) = plots.depth_profile(ax, result.record, "delta_rms", 0, key=False).lines
-            line.set(color=color, label=label, marker=".", markersize=4.0)
+        for labels, color in zip(alike.values(), colors, strict=False):
+            artists = plots.depth_profile(ax, results[labels[0]].record, "delta_rms", 0, key=False)
+            (line,) = artists.lines
+            line.set(color=color, label=", ".join(labels), marker="o", markersize=3.0)
+            for mark in itertools.chain(*artists.marks.values()):
+                mark.set_color(color)
+        set_layer_axis(ax, max((result.record.layer for result in results.values()), key=len))
         fit_log_axis([ax])
         ax.legend(fontsize="small", frameon=False, loc="best")
 

@@ -87,8 +87,8 @@ _PAGE: dict[str, tuple[str, str]] = {  # key: (English, Chinese)
     "held": ("A, held", "A（已固定）"),
     "now": ("B, now", "B（当前）"),
     "lines": (
-        "These lines do what is on screen, to the same bits:",
-        "下面的代码与屏幕上的实验逐位一致：",
+        "These lines do what is on screen, to the same bits; the button at their right copies them:",
+        "下面的代码与屏幕上的实验逐位一致，点右侧按钮即可复制：",
     ),
     "shell": ("or, from the shell:", "或者在命令行中："),
     # verdicts
