@@ -1,4 +1,4 @@
-"""`Update`: the next update of every run of a stack, and for one that diverges the way back to its last finite state."""
+"""`Update`: the next update of every run of a stack, and for one that diverges the way back to a finite state."""
 
 from collections.abc import Iterator
 
