@@ -146,7 +146,7 @@ def test_the_verdict_is_told_in_the_language_of_the_session() -> None:
         html: list[str] = []
         Stage(language).play(lambda: SMALL, None, html.append, lambda: False)
         (told[language],) = re.findall(r"<b>.+?</b><p>(.+?)</p>", html[-1])
-    assert told["en"].startswith("Delta keeps its size") and told["zh"].startswith("δ 经过")
+    assert told["en"].startswith("Delta ") and "δ" in told["zh"] and "Delta" not in told["zh"]
 
 
 def test_a_comparison_shows_every_layer_and_names_every_network(monkeypatch: pytest.MonkeyPatch) -> None:

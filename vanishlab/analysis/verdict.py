@@ -161,11 +161,22 @@ def judge(e: Evidence, t: Thresholds) -> list[Verdict]:
         return [_unsure(say(sentence, layers=len(profile)))]
     decay = fit_decay(profile)
     numbers = {"decades, last to first layer": decay.total, "decades per layer": decay.rate}
-    kept = say(
-        "Delta keeps its size over {layers} layers to within a factor of {factor:.3g}.",
-        layers=len(names),
-        factor=10 ** abs(decay.total),
-    )
+    factor, measured = 10 ** abs(decay.total), len(names)
+    if factor < 10:
+        kept = say("Delta keeps its size over {layers} layers to within a factor of {factor:.3g}.", layers=measured,
+                   factor=factor)  # fmt: skip
+    elif decay.total > 0:
+        sentence = (
+            "Delta is {factor:.3g} times smaller in the first of {layers} layers than in the last; from {line:.3g} "
+            "times on it counts as vanishing."
+        )
+        kept = say(sentence, layers=measured, factor=factor, line=10**t.lost_decades)
+    else:
+        sentence = (
+            "Delta is {factor:.3g} times larger in the first of {layers} layers than in the last; from {line:.3g} "
+            "times on it counts as exploding."
+        )
+        kept = say(sentence, layers=measured, factor=factor, line=10**t.gained_decades)
     return [Verdict("healthy", (), kept, numbers)]
 
 

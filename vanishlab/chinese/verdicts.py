@@ -123,6 +123,10 @@ VERDICTS: dict[str, str] = {
     "Delta keeps its size over {layers} layers to within a factor of {factor:.3g}.": (
         "δ 经过 {layers} 层基本保持大小，首末相差不超过 {factor:.3g} 倍。"
     ),
+    "Delta is {factor:.3g} times smaller in the first of {layers} layers than in the last; from {line:.3g} times on it "
+    "counts as vanishing.": ("{layers} 层中，末层的 δ 是首层的 {factor:.3g} 倍；达到 {line:.3g} 倍才算梯度消失。"),
+    "Delta is {factor:.3g} times larger in the first of {layers} layers than in the last; from {line:.3g} times on it "
+    "counts as exploding.": ("{layers} 层中，首层的 δ 是末层的 {factor:.3g} 倍；达到 {line:.3g} 倍才算梯度爆炸。"),
     # The numbers behind a verdict
     "first step": "首次出现的步",
     "largest update ratio": "最大的更新比",
