@@ -205,7 +205,7 @@ def test_what_a_lesson_shows_is_what_is_measured(lesson: lessons.Lesson, seed: i
         assert one.first_last == record.delta_rms[0, 0, 0] / record.delta_rms[0, 0, -1]
         assert one.accuracy == record.at_end(record.accuracy)[0]
         theory = vl.predict(settings.network(), data).log10_typical("delta_rms")
-        # The page has one BLAS thread: sums in another order, and ReLU's kernel takes the root of 1 - c, which is near 0.
+        # The page has one BLAS thread: sums in another order, and ReLU's kernel takes the root of 1 - c, nearly 0 here.
         assert one.predicted_first_last == pytest.approx(10 ** (theory[0] - theory[-1]), rel=1e-8)
     for language in words.LANGUAGES:
         right, wrong = (
