@@ -79,9 +79,59 @@ def _(guess, language, lesson, lessons, mo):
 
 @app.cell
 def _(controls, language, lesson, lessons, mo):
-    panel = controls.panel(lessons.preset(lesson), language)
-    controls.laid_out(panel)
-    return (panel,)
+    _panel = controls.panel(lessons.preset(lesson), language)
+    # A name for each: marimo runs a cell again when an element that the cell names has changed.
+    activation, data, depth, examples = (_panel[name] for name in ("activation", "data", "depth", "examples"))
+    initialization, learning_rate = _panel["initialization"], _panel["learning_rate"]
+    normalization, residual, steps = _panel["normalization"], _panel["residual"], _panel["steps"]
+    sigma_b, sigma_w, width = _panel["sigma_b"], _panel["sigma_w"], _panel["width"]
+    controls.laid_out(_panel)
+    return (
+        activation,
+        data,
+        depth,
+        examples,
+        initialization,
+        learning_rate,
+        normalization,
+        residual,
+        sigma_b,
+        sigma_w,
+        steps,
+        width,
+    )
+
+
+@app.cell
+def _(
+    activation,
+    data,
+    depth,
+    examples,
+    initialization,
+    learning_rate,
+    normalization,
+    residual,
+    sigma_b,
+    sigma_w,
+    steps,
+    width,
+):
+    values = {
+        "depth": depth.value,
+        "width": width.value,
+        "learning_rate": learning_rate.value,
+        "steps": steps.value,
+        "activation": activation.value,
+        "initialization": initialization.value,
+        "normalization": normalization.value,
+        "residual": residual.value,
+        "sigma_w": sigma_w.value,
+        "sigma_b": sigma_b.value,
+        "data": data.value,
+        "examples": examples.value,
+    }
+    return (values,)
 
 
 @app.cell
@@ -97,9 +147,9 @@ def _(guess, held, language, mo, say, set_held, stage):
 
 
 @app.cell
-def _(controls, guess, held, mo, panel, stage):
+def _(controls, guess, held, mo, stage, values):
     mo.stop(guess is not None and guess.value is None)
-    _values, _held = panel.value, held()
+    _values, _held = values, held()
 
     def _play():
         thread = mo.current_thread()
@@ -116,9 +166,9 @@ def _(controls, guess, held, mo, panel, stage):
 
 
 @app.cell
-def _(controls, guess, language, mo, panel, say):
+def _(controls, guess, language, mo, values):
     mo.stop(guess is not None and guess.value is None)
-    controls.code(panel.value, language)
+    controls.code(values, language)
     return
 
 

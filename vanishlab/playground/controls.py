@@ -18,8 +18,12 @@ RATES = tuple(float(f"{digit}e{power}") for power in range(-4, 6) for digit in (
 BRANCHES = (0.1, 0.3)
 
 
-def panel(start: Settings, language: str) -> Any:
-    """Return all controls, set to `start`, as one element whose value is a dictionary."""
+def panel(start: Settings, language: str) -> dict[str, Any]:
+    """Return all controls by the name of their setting, set to `start`.
+
+    Each is an element of its own. Of changes to one element that come while the page is busy marimo keeps the last
+    alone, and were they one `mo.ui.dictionary`, a change of another control would be lost with the rest.
+    """
 
     def slider(name: str, steps: Any = None, **bounds: Any) -> Any:
         given = {"steps": steps} if steps else bounds
@@ -37,25 +41,23 @@ def panel(start: Settings, language: str) -> Any:
     branches = {say(language, "branch none"): "none", say(language, "branch plain"): "plain"}
     branches |= {say(language, "branch number", scale=scale): scale for scale in BRANCHES}
     branches[say(language, "branch learned")] = "learned"
-    return mo.ui.dictionary(
-        {
-            "depth": slider("depth", start=1, stop=MAX_DEPTH, step=1),
-            "width": slider("width", WIDTHS),
-            "learning_rate": slider("learning_rate", RATES),
-            "steps": slider("steps", STEPS),
-            "activation": dropdown("activation", {name: name for name in get_args(ActivationName)}),
-            "initialization": dropdown("initialization", scaled),
-            "normalization": dropdown("normalization", {name: name for name in get_args(NormalizationName)}),
-            "residual": dropdown("residual", branches),
-            "sigma_w": mo.ui.number(value=start.sigma_w, step=0.05, label=say(language, "sigma_w"), full_width=True),
-            "sigma_b": mo.ui.number(value=start.sigma_b, step=0.05, label=say(language, "sigma_b"), full_width=True),
-            "data": dropdown("data", {name: name for name in DATA}),
-            "examples": slider("examples", EXAMPLES),
-        }
-    )
+    return {
+        "depth": slider("depth", start=1, stop=MAX_DEPTH, step=1),
+        "width": slider("width", WIDTHS),
+        "learning_rate": slider("learning_rate", RATES),
+        "steps": slider("steps", STEPS),
+        "activation": dropdown("activation", {name: name for name in get_args(ActivationName)}),
+        "initialization": dropdown("initialization", scaled),
+        "normalization": dropdown("normalization", {name: name for name in get_args(NormalizationName)}),
+        "residual": dropdown("residual", branches),
+        "sigma_w": mo.ui.number(value=start.sigma_w, step=0.05, label=say(language, "sigma_w"), full_width=True),
+        "sigma_b": mo.ui.number(value=start.sigma_b, step=0.05, label=say(language, "sigma_b"), full_width=True),
+        "data": dropdown("data", {name: name for name in DATA}),
+        "examples": slider("examples", EXAMPLES),
+    }
 
 
-def laid_out(elements: Any) -> Any:
+def laid_out(elements: Mapping[str, Any]) -> Any:
     """Return the controls in a grid that folds into fewer columns on a narrow window."""
     cells = "".join(f'<div class="vl-control" data-control="{name}">{elements[name]}</div>' for name in elements)
     return mo.Html(f'<div class="vl-controls">{cells}</div>')
