@@ -49,7 +49,8 @@ class Contrast:
             if network.initialization == "orthogonal":
                 linear = slope * _outer((log_ratio + np.maximum(way.log_pre[layer - 1], -1e300))[few])
                 own *= np.maximum(1.0 - linear**2, 0.0)
-            self._variance.append(passed**2 * self._variance[-1] + own / network.widths[layer - 1])
+            # A correlation squared has at most 1; the recursion is for small ones and does not know it.
+            self._variance.append(np.minimum(passed**2 * self._variance[-1] + own / network.widths[layer - 1], 1.0))
 
     def share(self, place: int, chain: np.ndarray, log_chain: float, log_scale: float, log_total: float) -> float:
         """Return what is added to E||dloss/dW_l||^2 over it, l = place + 1.
