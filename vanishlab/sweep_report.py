@@ -13,6 +13,7 @@ from vanishlab.console import print_table
 from vanishlab.errors import InputError, first_line
 from vanishlab.language import say
 from vanishlab.record import Record
+from vanishlab.sweeping.chunks import Chunk
 from vanishlab.sweeping.plan import Plan, estimate_seconds
 from vanishlab.sweeping.running import Executor, Progress, SweepFailed, run_plan
 from vanishlab.sweeping.saved import NETWORK_FIELDS, Sweep, load_sweep
@@ -23,9 +24,8 @@ _ROWS = 40  # of the table; the rest is in runs.csv
 
 def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> None:
     """Do what is planned, show it on the way, and print a table; exit with code 1 if something failed."""
-    finished = {key for kept in Store(out).finished() for key in kept.keys}
-    missing = plan.missing(finished)
-    runs = sum(len(chunk.runs) for chunk in missing)
+    missing = _missing(plan, out)
+    runs = _runs(missing)
     seconds = estimate_seconds(plan, missing)
     where = f"{plan.workers} process{'es' * (plan.workers > 1)}"
     if executor is not None:
@@ -43,8 +43,9 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
     except SweepFailed as failure:
         failed = failure
     except KeyboardInterrupt:
+        kept = plan.runs - _runs(_missing(plan, out))  # Ctrl-C may have come between a file and its being counted
         print(
-            f"\nstopped: {done} of {plan.runs} runs are finished and kept in {out}; "
+            f"\nstopped: {kept} of {plan.runs} runs are finished and kept in {out}; "
             "the same command goes on from there",
             file=sys.stderr,
         )
@@ -61,6 +62,14 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
             print(f"failed: {each}", file=sys.stderr)
         print(f"details in {out / 'failures'}; the same command tries again", file=sys.stderr)
         sys.exit(1)
+
+
+def _missing(plan: Plan, out: Path) -> list[Chunk]:
+    return plan.missing({key for kept in Store(out).finished() for key in kept.keys})
+
+
+def _runs(chunks: list[Chunk]) -> int:
+    return sum(len(chunk.runs) for chunk in chunks)
 
 
 @contextlib.contextmanager
