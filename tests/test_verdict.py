@@ -222,3 +222,11 @@ def test_an_empty_record_is_not_enough() -> None:
     assert vl.diagnose(record).names == ("not enough evidence",)
     assert math.isnan(vl.diagnose(record).decay.rate)
     assert all(getattr(record, name).size == 0 for name in LAYER_QUANTITIES)
+
+
+@pytest.mark.parametrize(("depth", "said"), [(1, "keeps its size"), (3, "times smaller in the first of 4 layers")])
+def test_a_healthy_verdict_says_by_how_much_delta_changes(depth: int, said: str) -> None:
+    network = vl.NetworkConfig(depth, 64, "sigmoid")
+    start = vl.train(network, vl.TrainingConfig(steps=0), vl.load_data("digits", max_examples=64))
+    (verdict,) = vl.diagnose(start, thresholds=vl.Thresholds(least_layers=2)).verdicts
+    assert verdict.name == "healthy" and said in verdict.sentence
