@@ -16,8 +16,9 @@ from typing import get_args
 import tyro
 
 from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.cli.console import run
+from vanishlab.cli.running import train_all
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.console import run, train_all
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
 

@@ -15,9 +15,11 @@ import numpy as np
 import tyro
 
 from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.cli.console import run
+from vanishlab.cli.running import train_all
+from vanishlab.cli.tables import print_table
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.console import print_table, run, train_all
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
 

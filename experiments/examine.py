@@ -17,9 +17,10 @@ import tyro
 from torch import Tensor, nn
 
 from vanishlab import load_data, try_remedies
-from vanishlab.analysis.examine import look
-from vanishlab.analysis.verdict import conclude
-from vanishlab.console import output_folder, run
+from vanishlab.analysis.diagnosis import conclude
+from vanishlab.analysis.examine import evidence_of_batch
+from vanishlab.cli.console import run
+from vanishlab.files import output_folder
 from vanishlab.plots import save_both, three_curves
 from vanishlab.report import check_extra, write_report
 
@@ -84,7 +85,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         return Rows(options.blocks, options.width)
 
     torch.manual_seed(0)
-    evidence, record = look(build(), loss, batch)
+    evidence, record = evidence_of_batch(build(), loss, batch)
     print(conclude([evidence]))
     record.save(out / "record.npz")
     print(*save_both(three_curves(record), out / "three_curves"))

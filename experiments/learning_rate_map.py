@@ -20,15 +20,15 @@ import numpy as np
 import tyro
 
 from vanishlab import TrainingConfig, load_data
-from vanishlab.console import run
-from vanishlab.language import say
+from vanishlab.cli.console import run
+from vanishlab.cli.sweeps import run_and_report
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both, sweep_figure
 from vanishlab.report import check_extra, write_report
-from vanishlab.sweep_report import run_and_report
-from vanishlab.sweeping.cells import cells_of
-from vanishlab.sweeping.grid import Grid
-from vanishlab.sweeping.plan import plan_sweep
-from vanishlab.sweeping.saved import load_sweep
+from vanishlab.training.sweep.cells import cells_of
+from vanishlab.training.sweep.grid import Grid
+from vanishlab.training.sweep.plan import plan_sweep
+from vanishlab.training.sweep.saved import load_sweep
 
 INITIALIZATIONS = {"sigmoid": "torch_default", "relu": "kaiming_normal"}
 RANGES = {"sigmoid": (1e-3, 1e3), "relu": (1e-4, 1e1)}

@@ -13,16 +13,17 @@ Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the pictures gradient_nor
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
 
 from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab.cli.console import run
+from vanishlab.cli.helpers import helpers_for
+from vanishlab.cli.running import save_all, train_all
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.console import run, train_all
-from vanishlab.language import say
-from vanishlab.plots import comparison, history_figure, learning_rate_figure, save_both, three_curves, training_figure
-from vanishlab.report import check_extra, write_report
+from vanishlab.language.sentences import say
 
 INITIALIZATIONS: dict[ActivationName, InitializationName] = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
 
@@ -49,37 +50,49 @@ class Options:
     """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
-def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
-    if options.report:
-        check_extra()
-    training = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
-    data = load_data(options.data, max_examples=options.max_examples)
-    variants = {
-        f"{activation}_{depth}": (NetworkConfig(depth, options.width, activation, initialization), training)
+def networks(options: Options) -> dict[str, NetworkConfig]:
+    """Return every activation at every depth, by the name of its record."""
+    return {
+        f"{activation}_{depth}": NetworkConfig(depth, options.width, activation, initialization)
         for activation, initialization in INITIALIZATIONS.items()
         for depth in options.depths
     }
-    records = train_all(variants, data, options.out)
-    columns = len(options.depths)
-    titled = {
-        say("{activation}, depth {depth}", activation=network.activation, depth=network.depth): records[name]
-        for name, (network, _) in variants.items()
-    }
-    figures = {
-        "delta_rms_at_start": comparison(titled, "delta_rms", 0, columns=columns),
-        "gradient_norm": comparison(titled, "gradient_norm", columns=columns),
-    }
-    for activation in INITIALIZATIONS:
-        name = f"{activation}_{max(options.depths)}"
-        figures |= {
-            f"{name}_three_curves": three_curves(records[name], 0),
-            f"{name}_history": history_figure(records[name]),
-            f"{name}_training": training_figure(records[name], chance=1 / data.num_classes),
-            f"{name}_learning_rate": learning_rate_figure(records[name]),
-        }
-    for name, figure in figures.items():
-        print(*save_both(figure, options.out / name))
+
+
+def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     if options.report:
+        from vanishlab.report import check_extra
+
+        check_extra()
+    training = TrainingConfig(learning_rates=options.learning_rates, seeds=options.seeds, steps=options.steps)
+    named = networks(options)
+    variants = {name: (network, training) for name, network in named.items()}
+    with helpers_for(variants, options.max_examples) as helpers:  # they start while this process imports the rest
+        data = load_data(options.data, max_examples=options.max_examples)
+        records = train_all(variants, data, options.out, helpers)
+        from vanishlab.plots import comparison, history_figure, learning_rate_figure, three_curves, training_figure
+
+        columns = len(options.depths)
+        titled = {
+            say("{activation}, depth {depth}", activation=network.activation, depth=network.depth): records[name]
+            for name, network in named.items()
+        }
+        figures = {
+            "delta_rms_at_start": partial(comparison, titled, "delta_rms", 0, columns=columns),
+            "gradient_norm": partial(comparison, titled, "gradient_norm", columns=columns),
+        }
+        for activation in INITIALIZATIONS:
+            name = f"{activation}_{max(options.depths)}"
+            figures |= {
+                f"{name}_three_curves": partial(three_curves, records[name], 0),
+                f"{name}_history": partial(history_figure, records[name]),
+                f"{name}_training": partial(training_figure, records[name], chance=1 / data.num_classes),
+                f"{name}_learning_rate": partial(learning_rate_figure, records[name]),
+            }
+        save_all({options.out / name: draw for name, draw in figures.items()}, helpers)
+    if options.report:
+        from vanishlab.report import write_report
+
         paths = [options.out / f"{name}.npz" for name in records]
         print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
 

@@ -16,9 +16,10 @@ import tyro
 from matplotlib.figure import Figure
 
 from vanishlab import gradient_descent, linear_regression_gradient
-from vanishlab.console import output_folder, print_table, run
-from vanishlab.files import write_whole
-from vanishlab.language import say
+from vanishlab.cli.console import run
+from vanishlab.cli.tables import print_table
+from vanishlab.files import output_folder, write_whole
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 TRUTH = (2.0, 3.0)  # intercept and slope

@@ -16,7 +16,10 @@ import tyro
 from torch import nn
 
 from vanishlab import GradientRecorder, load_data
-from vanishlab.console import layer_rows, output_folder, print_table, progress, run
+from vanishlab.cli.console import run
+from vanishlab.cli.running import progress
+from vanishlab.cli.tables import layer_rows, print_table
+from vanishlab.files import output_folder
 from vanishlab.plots import history_figure, save_both, three_curves, update_ratio_figure
 from vanishlab.report import check_extra, write_report
 

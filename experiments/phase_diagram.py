@@ -18,13 +18,15 @@ import numpy as np
 import tyro
 
 from vanishlab import InputError, NetworkConfig, Record, TrainingConfig, load_data
+from vanishlab.cli.console import run
+from vanishlab.cli.running import train_and_save
+from vanishlab.cli.tables import print_table
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.console import output_folder, print_table, run, train_and_save
-from vanishlab.language import say
+from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 from vanishlab.plots import phase_figure, save_both
 from vanishlab.report import check_extra, write_report
-from vanishlab.theory.meanfield import critical_point, mean_field, network_point
-from vanishlab.theory.phase_diagram import phase_diagram
+from vanishlab.theory import critical_point, mean_field, network_point, phase_diagram
 
 COLUMNS = ("initialisation", "sigma_w", "sigma_b", "phase", "chi", "factor measured", "q_star", "6 xi_c, in layers")
 

@@ -19,8 +19,10 @@ import tyro
 from matplotlib.figure import Figure
 
 from vanishlab import NetworkConfig, Record, TrainingConfig, load_data
-from vanishlab.console import print_table, run, train_all
-from vanishlab.language import say
+from vanishlab.cli.console import run
+from vanishlab.cli.running import train_all
+from vanishlab.cli.tables import print_table
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.report import check_extra, write_report
 

@@ -20,11 +20,14 @@ import numpy as np
 import tyro
 
 from vanishlab import NetworkConfig, Prediction, Record, TrainingConfig, load_data
-from vanishlab.console import output_folder, predict_behind_status, print_table, run, train_and_save
+from vanishlab.cli.console import run
+from vanishlab.cli.running import predict_behind_status, train_and_save
+from vanishlab.cli.tables import print_table
+from vanishlab.files import output_folder
+from vanishlab.language.numbers import power_of_ten
 from vanishlab.plots import prediction_figure, save_both
-from vanishlab.prediction_text import power_of_ten
 from vanishlab.report import check_extra, write_report
-from vanishlab.theory.meanfield import critical_point
+from vanishlab.theory import critical_point
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
 COLUMNS = ("network", "quantity", "layer 1, predicted", "measured", "decades from layer 1 to the readout",

@@ -39,7 +39,7 @@ def as_reference(mlp: vl.MLP, run: int) -> reference.Network:
 def assert_close(actual: ArrayLike, expected: ArrayLike, relative: float, what: str = "") -> None:
     """Each entry to `relative`, or to 1 % of that of the largest expected entry, where entries cancel to almost 0."""
     expected = np.asarray(expected, dtype=np.float64)
-    floor = 0.01 * relative * float(np.max(np.abs(expected), initial=0.0))
+    floor = 0.01 * relative * float(np.nanmax(np.abs(expected), initial=0.0))
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=relative, atol=floor, err_msg=what)
 
 

@@ -2,6 +2,7 @@
 
 import vanishlab as vl  # isort: skip
 
+import os
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -9,12 +10,23 @@ import numpy as np
 import pytest
 import torch
 
+from vanishlab.training.processes import cpu_cores
+
 # On a busy machine, threads that share the tests' tiny tensors spend most of their time waiting for each other.
 torch.set_num_threads(1)
+
+# Tables are as wide as without a terminal, whatever the shell or pytest-xdist says.
+os.environ.pop("COLUMNS", None)
 
 # The same examples on every machine, and no time limit on any of them.
 hypothesis.settings.register_profile("vanishlab", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("vanishlab")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: every core that this process may use, hyper-threads too, but 8 at most: each holds torch."""
+    return min(cpu_cores(), 8)
 
 
 @pytest.fixture

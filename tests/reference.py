@@ -1,7 +1,7 @@
 """An oracle for the tests: a deep MLP trained by gradient descent, in NumPy float64, backpropagated by hand.
 
-It shares no code with the lab and uses no autograd, so that a mistake in one of the two shows as a disagreement.
-Layers count from 1, as on paper: hidden layers 1..L, then the readout L+1.
+It shares no code with the lab and no autograd, so that a mistake in one of them shows. Layers count from 1: L hidden
+ones, then the readout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ EPSILON = 1e-5
 AXIS = {"layer": 1, "rms": 1, "batch": 0}  # of (n, fan_out): what a normalization averages over
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 MEASURES = ("gradient_norm", "bias_gradient_norm", "delta_rms", "activation_mean", "activation_rms")
-MEASURES += ("saturated_fraction", "weight_norm", "update_ratio")
+MEASURES += ("saturated_fraction", "weight_norm", "update_ratio", "distinct_share", "delta_distinct_share")
+IN_PAIRS = ("effective_rank", "gradient_coherence")  # of examples; measured at some steps alone
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "softsign": lambda u: (u / (1 + np.abs(u)), 1 / (1 + np.abs(u)) ** 2),
     "hardtanh": lambda u: (np.clip(u, -1, 1), np.where(np.abs(u) < 1, 1.0, 0.0)),
     "erf": lambda u: (_erf(u), 2 / math.sqrt(math.pi) * np.exp(-(u**2))),
+    "mish": lambda u: (
+        u * np.tanh(np.logaddexp(0, u)),
+        np.tanh(np.logaddexp(0, u)) + u * _sigmoid(u) / np.cosh(np.minimum(np.logaddexp(0, u), 300)) ** 2,
+    ),
 }
 
 
@@ -97,11 +102,20 @@ def _root(function: Callable[[float], float], negative: float, positive: float) 
     return (negative + positive) / 2
 
 
-def _lower_tail(name: str, peak: float) -> float:
-    """Gelu and silu, whose slope is largest at `peak`, least at -peak, and below that only rises towards 0."""
+def _lower_tail(name: str, peak: float, least: float) -> float:
+    """Gelu, silu, mish, whose slope is largest at `peak`, least at `least`, and below that only rises towards 0."""
     floor = 0.01 * ACTIVATIONS[name](np.array(peak))[1]
-    return _root(lambda u: float(abs(ACTIVATIONS[name](np.array(u))[1]) - floor), negative=-40.0, positive=-peak)
+    return _root(lambda u: float(abs(ACTIVATIONS[name](np.array(u))[1]) - floor), negative=-40.0, positive=least)
 
+
+def _mish_bend(u: float) -> float:
+    """Of the sign of mish's second derivative: 2 + u (1 - s - 2 t s), s = sigmoid(u), t = tanh(softplus(u))."""
+    s, t = 1 / (1 + math.exp(-u)), math.tanh(math.log1p(math.exp(u)))
+    return 2 + u * (1 - s - 2 * t * s)
+
+
+_GELU_PEAK = math.sqrt(2)  # phi'' ~ 2 - u^2
+_SILU_PEAK = _root(lambda u: u * math.tanh(u / 2) - 2, 0.0, 4.0)  # phi'' ~ this
 
 # The range of u outside which phi is saturated: its slope is below 1% of its largest. Relu counts dead units instead.
 SATURATION: dict[str, tuple[float, float]] = {
@@ -114,16 +128,15 @@ SATURATION: dict[str, tuple[float, float]] = {
     "elu": (-math.log(100), math.inf),
     "selu": (-math.log(100), math.inf),  # its largest slope, scale * alpha, is the one just left of 0
     "softplus": (-math.log(99), math.inf),  # slope = sigmoid(u)
-    "gelu": (_lower_tail("gelu", math.sqrt(2)), math.inf),  # phi'' ~ 2 - u^2
-    "silu": (_lower_tail("silu", _root(lambda u: u * math.tanh(u / 2) - 2, 0.0, 4.0)), math.inf),  # phi'' ~ this
+    "gelu": (_lower_tail("gelu", _GELU_PEAK, -_GELU_PEAK), math.inf),
+    "silu": (_lower_tail("silu", _SILU_PEAK, -_SILU_PEAK), math.inf),
+    "mish": (_lower_tail("mish", _root(_mish_bend, 4.0, 0.0), _root(_mish_bend, -5.0, -1.0)), math.inf),
 }
 
 
 def saturated_fraction(name: str, u: Array) -> float:
-    if name == "relu":
-        return float(np.mean(np.all(u <= 0, axis=0)))  # over units
-    low, high = SATURATION[name]
-    return float(np.mean((u < low) | (u > high)))
+    low, high = SATURATION.get(name, (0.0, 0.0))
+    return float(np.mean(np.all(u <= 0, axis=0) if name == "relu" else (u < low) | (u > high)))  # of relu's units
 
 
 def norm(*arrays: Array) -> float:
@@ -131,6 +144,24 @@ def norm(*arrays: Array) -> float:
     entries = np.concatenate([np.ravel(array) for array in arrays])
     largest = float(np.max(np.abs(entries)))
     return largest * math.sqrt(float(np.sum((entries / largest) ** 2))) if largest > 0 else 0.0
+
+
+def _share(part: Any, whole: Any) -> float:
+    return float(part / whole) if whole > 0 else math.nan
+
+
+def distinct_share(x: Array) -> float:
+    return _share(norm(x - x.mean(axis=0)), norm(x)) ** 2  # of (example, entry)
+
+
+def effective_rank(x: Array) -> float:
+    energy = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
+    return _share(energy.sum() ** 2, (energy**2).sum())
+
+
+def gradient_coherence(incoming: Array, delta: Array) -> float:
+    each = np.einsum("ai,aj->aij", delta, incoming)  # of the examples' gradients
+    return _share(norm(each.mean(axis=0)) ** 2, norm(each) ** 2 / len(each))
 
 
 @dataclass(frozen=True)
@@ -227,17 +258,16 @@ def train(
 ) -> dict[str, Any]:
     """Measure at every step 0..steps, each before its update; the last step only measures.
 
-    MEASURES are arrays (steps + 1, L + 1), loss and accuracy (steps + 1,); "weights" lists the final weights and
+    MEASURES and IN_PAIRS are (steps + 1, L + 1), loss and accuracy (steps + 1,); "weights" lists the final weights,
     "blocks" the final parameters of every layer. rate_factor and batches, as sequences, hold steps + 1 entries.
     """
-    if clip_norm is not None and normalize_gradients:
-        raise ValueError("clip_norm and normalize_gradients exclude each other")
+    assert clip_norm is None or not normalize_gradients
     for name, entries in (("rate_factor", rate_factor), ("batches", batches)):
         if entries is not None and not callable(entries) and len(entries) != steps + 1:
             raise ValueError(f"{name} needs {steps + 1} entries, one per step 0..{steps}, got {len(entries)}")
     blocks = network.blocks()
     velocity = [{k: np.zeros_like(p) for k, p in block.items()} for block in blocks]
-    result: dict[str, Any] = {name: np.zeros((steps + 1, len(blocks))) for name in MEASURES}
+    result: dict[str, Any] = {name: np.zeros((steps + 1, len(blocks))) for name in (*MEASURES, *IN_PAIRS)}
     result |= {"loss": np.zeros(steps + 1), "accuracy": np.zeros(steps + 1)}
     for step in range(steps + 1):
         rows = np.arange(len(x)) if batches is None else batches[step]
@@ -259,6 +289,9 @@ def train(
             result["activation_rms"][at] = norm(tape.h) / math.sqrt(tape.h.size)
             result["saturated_fraction"][at] = saturated_fraction(network.activation, tape.u) if hidden else 0.0
             result["weight_norm"][at] = norm(block["W"])
+            result["distinct_share"][at], result["effective_rank"][at] = distinct_share(tape.h), effective_rank(tape.h)
+            result["delta_distinct_share"][at] = distinct_share(delta)
+            result["gradient_coherence"][at] = gradient_coherence(tape.incoming, delta)
             with np.errstate(divide="ignore", invalid="ignore"):  # weights of zero: inf, or nan where they stay zero
                 result["update_ratio"][at] = np.divide(norm(updates[i]["W"]), norm(block["W"]))
         if step < steps:

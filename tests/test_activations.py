@@ -1,5 +1,9 @@
 """What is known of each activation by name, against quadrature and the oracle's own bounds."""
 
+import dataclasses
+import math
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,11 +11,15 @@ import pytest
 import reference
 import torch
 from comparison import ACTIVATIONS as NAMES
+from matplotlib.text import Text
 from torch import nn
 
-from vanishlab.activations import ACTIVATIONS
-from vanishlab.calls import saturated_fraction
-from vanishlab.elementwise import Phi, activation_module, activation_of
+import vanishlab as vl
+from vanishlab import plots
+from vanishlab.activations import ACTIVATIONS, find_activation
+from vanishlab.analysis.remedies.surgery import draw_weights
+from vanishlab.network.activation_modules import Phi, activation_module, activation_of
+from vanishlab.recording.call import saturated_fraction
 
 TORCH_HAS_A_GAIN: tuple[Any, ...] = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
 
@@ -26,10 +34,7 @@ def test_the_gain_is_torchs_or_keeps_the_second_moment(name: str) -> None:
     if name in TORCH_HAS_A_GAIN:
         expected = nn.init.calculate_gain(TORCH_HAS_A_GAIN[TORCH_HAS_A_GAIN.index(name)])
     else:
-        # The midpoint rule on +-12 in steps of 1e-4: 1e-9 or better, kinks included; beyond, the density is 1e-32.
-        grid = np.arange(-12, 12, 1e-4) + 5e-5
-        density = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
-        expected = 1 / np.sqrt(np.sum(reference.ACTIVATIONS[name](grid)[0] ** 2 * density) * 1e-4)
+        expected = second_moment(name) ** -0.5
     assert ACTIVATIONS[name].gain == pytest.approx(expected, rel=1e-8)
 
 
@@ -41,6 +46,90 @@ def test_the_saturation_bounds_are_where_the_slope_is_a_hundredth(name: str) -> 
     assert known.saturated_below == pytest.approx(low, rel=1e-12)
     assert known.saturated_above == pytest.approx(high, rel=1e-12)
     assert not known.can_die
+
+
+def second_moment(name: str) -> float:
+    # The midpoint rule on +-12 in steps of 1e-4: 1e-9 or better, kinks included; beyond, the density is 1e-32.
+    grid = np.arange(-12, 12, 1e-4) + 5e-5
+    density = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+    return float(np.sum(reference.ACTIVATIONS[name](grid)[0] ** 2 * density) * 1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not ACTIVATIONS[name].bounded])
+def test_an_unbounded_phi_knows_the_gain_that_keeps_the_second_moment(name: str) -> None:
+    known = ACTIVATIONS[name]
+    assert (known.second_moment_gain or known.gain) == pytest.approx(second_moment(name) ** -0.5, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_an_entry_says_of_phis_shape_is_so(name: str) -> None:
+    known, u = ACTIVATIONS[name], np.linspace(0.05, 9, 180)
+    value, mirrored = reference.ACTIVATIONS[name](u)[0], reference.ACTIVATIONS[name](-u)[0]
+    assert known.odd == np.allclose(value, -mirrored)
+    assert known.bounded == (np.abs(reference.ACTIVATIONS[name](np.array([-1e6, 1e6]))[0]).max() < 2)
+    wider = reference.ACTIVATIONS[name](3 * np.concatenate([u, -u]))[0]
+    assert known.scale_free == np.allclose(wider, 3 * np.concatenate([value, mirrored]))
+    if known.leak is not None:
+        np.testing.assert_allclose(mirrored, -known.leak * u)
+    assert known.at_zero == pytest.approx(tuple(map(float, reference.ACTIVATIONS[name](np.array(0.0)))), abs=1e-15)
+    # The quick formulas of both halves agree with the plain ones, to rounding of the largest.
+    for half, x, part in zip(known.halves(u), (u, -u, u, -u), (0, 0, 1, 1), strict=True):
+        np.testing.assert_allclose(half, reference.ACTIVATIONS[name](x)[part], atol=1e-14)
+    for sign in (1, -1):
+        around = np.array([sign * kink + side for kink in (1.0, *known.kinks) for side in (-1e-6, 1e-6)])
+        jumps = np.abs(np.diff(reference.ACTIVATIONS[name](around)[1])[::2]) > 1e-3
+        assert jumps.any() == bool(known.kinks)
+    assert known.closed_form or not known.kinks  # quadrature allows for a kink at 0 alone
+    assert pickle.loads(pickle.dumps(known)) is known
+
+
+def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(
+        vl.InputError, match=r"^activation must be one of 'linear', .*, got 'mihs' \(did you mean 'mish"
+    ):
+        find_activation("mihs")
+
+
+def test_mish_is_trained_recorded_examined_and_drawn_by_its_one_entry() -> None:
+    # Its training is held against the oracle with the others' (test_training), and its prediction against measured
+    # networks (test_theory_prediction); its name stands nowhere else in the package.
+    package = Path(vl.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if "mish" in path.read_text("utf-8")] == ["activations.py"]
+    data = vl.load_data("digits", max_examples=64)
+    network = vl.NetworkConfig(depth=3, width=16, activation="mish", initialization="kaiming_normal")
+    record = vl.train(network, vl.TrainingConfig(steps=20), data)
+    assert record.loss[0, -1] < record.loss[0, 0] - 0.1
+    prediction = vl.predict(network, data)
+    for figure in (plots.three_curves(record), plots.prediction_figure(prediction, record)):
+        assert "mish" in " ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+
+
+@pytest.mark.parametrize("called", [nn.Mish(), nn.functional.mish], ids=["module", "function"])
+def test_an_examined_model_with_mish_has_its_saturation_and_its_cure(called: Any) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(20)])
+            self.phi = called if isinstance(called, nn.Module) else None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.layers:
+                x = called(layer(x))
+            return x
+
+    generator = torch.Generator().manual_seed(0)
+    model = Model()
+    for layer in model.layers:
+        nn.init.normal_(layer.get_parameter("weight"), 0.0, 0.1, generator=generator)
+    x, y = torch.randn(32, 8, generator=generator), torch.randint(0, 8, (32,), generator=generator)
+    found = vl.examine(model, nn.functional.cross_entropy, (x, y))
+    assert found.phi == ("mish",) and "vanishing" in found.names
+    assert found.remedies[0].name == "matched initialisation"
+    draw_weights(model, {"layers.0": "mish"})
+    first, last = (model.layers[place].get_parameter("weight") for place in (0, -1))
+    # 64 draws of variance gain^2 / fan_in: five standard errors of a standard deviation, 5 / sqrt(128).
+    assert first.std().item() == pytest.approx(1.4868 / 8**0.5, rel=0.45)
+    torch.testing.assert_close(last @ last.T, torch.eye(8))
 
 
 def test_only_relu_units_die() -> None:
@@ -71,6 +160,13 @@ def test_saturated_fraction_counts_entries_beyond_the_bounds_and_for_relu_dead_u
         assert expected == pytest.approx([0.0, 1 / 6, 1 / 6])
     elif name not in ("linear", "leaky_relu"):
         assert min(expected) > 0.05
+
+
+def test_an_activation_that_saturates_above_alone_is_counted_there() -> None:
+    u = torch.tensor([[[-9.0, -1.0, 1.0, 9.0]]])
+    for below, share in ((-math.inf, 0.25), (-2.0, 0.5)):
+        known = dataclasses.replace(ACTIVATIONS["tanh"], saturated_below=below, saturated_above=2.0)
+        assert saturated_fraction(u, known).tolist() == [share]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "linear"])

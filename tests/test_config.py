@@ -15,10 +15,7 @@ from vanishlab import config
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import config_from_dict, config_to_dict
 
-ACTIVATION_LIST = (
-    "'linear', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'gelu', 'silu', 'softplus', 'softsign', "
-    "'hardtanh', 'erf'"
-)
+ACTIVATION_LIST = ", ".join(map(repr, ACTIVATIONS))
 INITIALIZATION_LIST = (
     "'torch_default', 'xavier_uniform', 'xavier_normal', 'kaiming_uniform', 'kaiming_normal', 'lecun_normal', "
     "'orthogonal', 'gaussian'"
@@ -142,7 +139,7 @@ def test_numpy_numbers_and_sequences_become_plain_ones() -> None:
     )  # fmt: skip
     assert network == vl.NetworkConfig(depth=2, width=(3, 4), initialization="gaussian", sigma_w=1.5, sigma_b=0.5)
     training = vl.TrainingConfig(
-        learning_rates=np.logspace(-2, 0, 3), seeds=range(2), steps=np.int32(7),  # pyright: ignore[reportArgumentType]
+        learning_rates=np.array([0.01, 0.1, 1]), seeds=range(2), steps=np.int32(7),  # pyright: ignore[reportArgumentType]
         clip_norm=1, record_every=np.int64(5), batch_size=np.uint8(8),  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     kinds = {
@@ -218,3 +215,10 @@ def test_an_input_error_is_a_value_error_of_one_line(kind: type) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         kind(**{field: ["a\nb"]})
     assert len(re.findall("\n", str(caught.value))) == 0
+
+
+@pytest.mark.parametrize("initialization", typing.get_args(config.InitializationName))
+def test_gain_is_the_activations_under_kaiming_sigma_w_where_it_is_taken_and_else_one(initialization: Any) -> None:
+    taken = {"sigma_w": 1.7} if initialization in config.SCALED_INITIALIZATIONS else {}
+    network = vl.NetworkConfig(activation="relu", initialization=initialization, **taken)  # pyright: ignore
+    assert network.gain == (2**0.5 if "kaiming" in initialization else taken.get("sigma_w", 1.0))

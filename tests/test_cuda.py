@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import vanishlab as vl
-from vanishlab.norms import lost_fractions, slice_norms
+from vanishlab.recording.norms import lost_fractions, slice_norms
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -147,8 +147,14 @@ def test_an_unknown_name_is_told_with_the_nearest_one() -> None:
         vl.load_data("digit")
 
 
-def test_the_list_of_names_is_the_issues() -> None:
+def test_the_names_are_these() -> None:
     assert set(DATA_NAMES) == {"digits", "moons", "spirals", "gaussian_clusters", "mnist", "fashion_mnist", "cifar10"}
+
+
+def test_the_names_stand_in_one_file_of_the_package() -> None:
+    package = Path(vl.__file__).parent
+    naming = {path.name for path in package.rglob("*.py") if "gaussian_clusters" in path.read_text(encoding="utf-8")}
+    assert naming == {"data.py"}
 
 
 def test_a_file_in_the_data_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

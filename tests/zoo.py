@@ -5,6 +5,7 @@ in one batch (`vl.examine`), one with it is trained in an ordinary loop under th
 cases, chosen by a fixed hash of their names, were seen while thresholds were set; the other half was held out.
 """
 
+import copy
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ from zoo_models import (
     sequences,
     tokens,
 )
+from zoo_reports import REPORTS
 
 import vanishlab as vl
 from vanishlab.analysis.objective import compute_loss
@@ -48,8 +50,10 @@ class Training:
     steps: int = 30
     momentum: float = 0.0
     part: int | None = None
-    held: str = ""
-    """The optimizer holds the parameters whose names start so."""
+    held: str | tuple[str, ...] = ""
+    """The optimizer holds the parameters whose names start so; of "none" another model's."""
+    second: bool = False
+    """A second optimizer holds the others, and nobody tells the recorder."""
     tell_loss: bool = True
 
 
@@ -230,13 +234,17 @@ SICK = [
     case("float32, relu, gain 1e6", "overflow", lambda: mlp(8, gain=1e6)),
     case("float16, loss x 1e6", "overflow", lambda: mlp(5).half(), to(torch.float16, clusters()), scaled(1e6)),
     case("float32, input x 1e30, two layers deep", "overflow", lambda: mlp(3, gain=1e4), clusters(scale=1e30)),
-    case("first layers frozen", "no gradient", lambda: frozen(mlp(6), "0.", "2."), plain=True),
-    case("all but the head frozen", "no gradient", lambda: frozen(mlp(6), "0.", "2.", "4.", "6.", "8.", "10."), plain=True),
+    case("first layers frozen", "healthy", lambda: frozen(mlp(6), "0.", "2.")),
+    case("all but the head frozen", "healthy", lambda: frozen(mlp(6), "0.", "2.", "4.", "6.", "8.", "10.")),
     case("detached half way", "no gradient", lambda: Branches(cut=True)),
     case("lower half under no_grad", "no gradient", lambda: Branches(no_grad=True)),
     case("a side branch that is not called", "no gradient", lambda: Branches(side=True)),
-    case("frozen convolutions, trained 10 steps", "no gradient", lambda: frozen(convnet(4), "0.", "2."), images(), training=Training(0.02, 10)),
+    case("all frozen", "no gradient", lambda: frozen(mlp(6), "")),
+    case("frozen convolutions, trained 10 steps", "healthy", lambda: frozen(convnet(4), "0.", "2."), images(), training=Training(0.02, 10)),
     case("detached, trained 10 steps", "no gradient", lambda: Branches(cut=True), training=Training(0.02, 10)),
+    case("tanh, gain 0.8, biases 0.5, 12 x 64", "collapsed", lambda: mlp(12, 64, nn.Tanh, 0.8, bias=0.5)),
+    case("tanh, gain 0.7, biases 0.5, 10 x 64", "collapsed", lambda: mlp(10, 64, nn.Tanh, 0.7, bias=0.5)),
+    case("softsign, gain 1, biases 0.3, 12 x 64", "collapsed", lambda: mlp(12, 64, nn.Softsign, 1.0, bias=0.3)),
     case("rate 100, relu", "diverging", lambda: mlp(5), training=Training(100.0, 20), plain=True),
     case("rate 3, linear regression", "diverging", lambda: mlp(3, 64, nn.Identity, 1.0, classes=1), regression(), mse, training=Training(3.0, 20), plain=True),
     case("rate 1, tanh, targets x 30", "diverging", lambda: mlp(4, 64, nn.Tanh, 1.0, classes=1), (regression()[0], 30 * regression()[1]), mse, training=Training(1.0, 30), plain=True),
@@ -257,14 +265,20 @@ DONE = [
     case("trained to the end, deep tanh", "converged", lambda: mlp(6, 64, nn.Tanh, 1.0), EASY, training=Training(0.1, 300)),
     case("trained to the end, linear regression", "converged", lambda: mlp(3, 64, nn.Identity, 1.0, classes=1), regression(), mse, training=Training(0.02, 300)),
     case("trained to the end, convolutions", "converged", lambda: convnet(3), images(), training=Training(0.05, 250)),
-    case("one linear layer", "not enough evidence", lambda: nn.Sequential(nn.Linear(20, 5))),
-    case("one convolution", "not enough evidence", lambda: nn.Sequential(nn.Conv2d(1, 5, 8), nn.Flatten()), images()),
-    case("an embedding read out directly", "not enough evidence", lambda: nn.Sequential(nn.EmbeddingBag(30, 5)), tokens()),
+    case("one linear layer", "healthy", lambda: nn.Sequential(nn.Linear(20, 5))),
+    case("one convolution", "healthy", lambda: nn.Sequential(nn.Conv2d(1, 5, 8), nn.Flatten()), images()),
+    case("an embedding read out directly", "healthy", lambda: nn.Sequential(nn.EmbeddingBag(30, 5)), tokens()),
     case("no step made", "not enough evidence", lambda: mlp(6), training=Training(0.1, 0)),
     case("a readout of zeros", "not enough evidence", lambda: changed(mlp(6), lambda m: (m[-1].weight.zero_(), m[-1].bias.zero_()))),
 ]  # fmt: skip
 
-CASES: tuple[Case, ...] = (*HEALTHY, *SICK, *DONE)
+BROUGHT = [
+    case(each.name, each.label, each.make, each.batch, each.loss,
+         training=None if each.training is None else Training(**each.training))
+    for each in REPORTS
+]  # fmt: skip
+
+CASES: tuple[Case, ...] = (*HEALTHY, *SICK, *DONE, *BROUGHT)
 
 
 def held_out(cases: tuple[Case, ...] = CASES) -> tuple[Case, ...]:
@@ -304,8 +318,11 @@ def look(one: Case, seed: int = 0) -> Specimen:
 
 def trained(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any, training: Training) -> vl.Record:
     """Train `model` in an ordinary loop and return its record."""
-    held = [p for name, p in model.named_parameters() if p.requires_grad and name.startswith(training.held)]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    held = [p for name, p in named if name.startswith(training.held)] or list(copy.deepcopy(model).parameters())
     optimizer = torch.optim.SGD(held, lr=training.rate, momentum=training.momentum)
+    others = [p for _, p in named if training.second and all(p is not each for each in held)]
+    second = torch.optim.SGD(others, lr=training.rate) if others else None
     generator = torch.Generator().manual_seed(0)
     x, y = batch
     with vl.GradientRecorder(model, optimizer) as recorder:
@@ -319,6 +336,8 @@ def trained(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any, traini
                 recorder.observe_loss(loss)
             loss.backward()
             optimizer.step()
+            if second is not None:
+                second.step()
     return recorder.record
 
 

@@ -4,68 +4,71 @@
 
     record = vl.train(vl.NetworkConfig(depth=20), vl.TrainingConfig(steps=100), vl.load_data("digits"))
     record.gradient_norm  # float64 (run, step, layer)
+    vl.theory.mean_field("tanh", sigma_w=1.5).chi  # what theory offers of its own, beside `vl.predict`
 
 Names are imported when they are first used, so that `import vanishlab` and `vanishlab --help` answer at once.
 """
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from vanishlab.faces import lazy_names
+from vanishlab.version import __version__ as __version__
 
 # Intel's MKL picks its kernels by the alignment of each matrix unless told not to; a run's bits would then depend on
 # its place in the stack. It reads this once, at the process's first product; a value the user has set stays.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 if TYPE_CHECKING:
+    from vanishlab import theory
+    from vanishlab.analysis.diagnosis import Diagnosis, diagnose
     from vanishlab.analysis.examine import examine
-    from vanishlab.analysis.thresholds import Thresholds
-    from vanishlab.analysis.trial import try_remedies
-    from vanishlab.analysis.verdict import Diagnosis, diagnose
+    from vanishlab.analysis.remedies.trial import try_remedies
+    from vanishlab.analysis.verdict import Thresholds
     from vanishlab.config import NetworkConfig, TrainingConfig
-    from vanishlab.curvature import sharpness
     from vanishlab.data import Dataset, load_data
-    from vanishlab.deltas import per_example_deltas
-    from vanishlab.descent import gradient_descent, linear_regression_gradient
     from vanishlab.errors import InputError
-    from vanishlab.jacobian import jacobian_singular_values
-    from vanishlab.network import MLP
-    from vanishlab.record import Record
-    from vanishlab.recorder import GradientRecorder
-    from vanishlab.sweeping.grid import Grid
-    from vanishlab.sweeping.running import SweepFailed, sweep
-    from vanishlab.sweeping.saved import Sweep, load_sweep
+    from vanishlab.network.curvature import sharpness
+    from vanishlab.network.deltas import per_example_deltas
+    from vanishlab.network.jacobian import jacobian_singular_values
+    from vanishlab.network.mlp import MLP
+    from vanishlab.recording.record import Record
+    from vanishlab.recording.recorder import GradientRecorder
     from vanishlab.theory.prediction import Prediction, predict
-    from vanishlab.training import train
+    from vanishlab.training.descent import gradient_descent, linear_regression_gradient
+    from vanishlab.training.loop import train
+    from vanishlab.training.sweep.grid import Grid
+    from vanishlab.training.sweep.running import SweepFailed, sweep
+    from vanishlab.training.sweep.saved import Sweep, load_sweep
 
 _HOME = {
+    "theory": "theory",
+    "Diagnosis": "analysis.diagnosis",
+    "diagnose": "analysis.diagnosis",
     "examine": "analysis.examine",
-    "Thresholds": "analysis.thresholds",
-    "try_remedies": "analysis.trial",
-    "Diagnosis": "analysis.verdict",
-    "diagnose": "analysis.verdict",
+    "try_remedies": "analysis.remedies.trial",
+    "Thresholds": "analysis.verdict",
     "NetworkConfig": "config",
     "TrainingConfig": "config",
-    "sharpness": "curvature",
     "Dataset": "data",
     "load_data": "data",
-    "per_example_deltas": "deltas",
-    "gradient_descent": "descent",
-    "linear_regression_gradient": "descent",
     "InputError": "errors",
-    "jacobian_singular_values": "jacobian",
-    "MLP": "network",
-    "Record": "record",
-    "GradientRecorder": "recorder",
-    "Grid": "sweeping.grid",
-    "Sweep": "sweeping.saved",
-    "SweepFailed": "sweeping.running",
-    "load_sweep": "sweeping.saved",
-    "sweep": "sweeping.running",
+    "sharpness": "network.curvature",
+    "per_example_deltas": "network.deltas",
+    "jacobian_singular_values": "network.jacobian",
+    "MLP": "network.mlp",
+    "Record": "recording.record",
+    "GradientRecorder": "recording.recorder",
     "Prediction": "theory.prediction",
     "predict": "theory.prediction",
-    "train": "training",
+    "gradient_descent": "training.descent",
+    "linear_regression_gradient": "training.descent",
+    "train": "training.loop",
+    "Grid": "training.sweep.grid",
+    "SweepFailed": "training.sweep.running",
+    "sweep": "training.sweep.running",
+    "Sweep": "training.sweep.saved",
+    "load_sweep": "training.sweep.saved",
 }
 
 __all__ = [
@@ -93,16 +96,9 @@ __all__ = [
     "predict",
     "sharpness",
     "sweep",
+    "theory",
     "train",
     "try_remedies",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'vanishlab' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"vanishlab.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

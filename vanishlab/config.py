@@ -1,4 +1,4 @@
-"""What is run: `NetworkConfig` and `TrainingConfig`, validated once, the one source of every command-line flag."""
+"""`NetworkConfig` and `TrainingConfig`: what is run, validated once; their fields are the command line's flags."""
 
 import dataclasses
 import itertools
@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from vanishlab.activations import ACTIVATIONS
+from vanishlab.activations import ACTIVATIONS, ActivationName
 from vanishlab.errors import InputError, check_choice, check_integer, check_number
 
 MAX_DEPTH = 10_000
+NORMALIZATION_EPS = 1e-5  # added to the variance that a normalisation divides by, torch's default
 
-ActivationName = Literal[
-    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign",
-    "hardtanh", "erf",
-]  # fmt: skip
 InitializationName = Literal[
     "torch_default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "lecun_normal",
     "orthogonal", "gaussian",
@@ -93,6 +90,24 @@ class NetworkConfig:
     def widths(self) -> tuple[int, ...]:
         """Units of each hidden layer, `(depth,)`."""
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.depth
+
+    def layer_sizes(self, features: int, classes: int) -> tuple[tuple[int, int], ...]:
+        """Return (fan_in, fan_out) of each of the depth + 1 layers, the readout last.
+
+        >>> NetworkConfig(depth=2, width=(7, 8)).layer_sizes(features=5, classes=3)
+        ((5, 7), (7, 8), (8, 3))
+        """
+        return tuple(itertools.pairwise((features, *self.widths, classes)))
+
+    @property
+    def gain(self) -> float:
+        """What the initialisation multiplies its weights' rule by: Kaiming's is the activation's, else sigma_w.
+
+        sigma_w is 1 but where the initialisation takes it, so LeCun's and Xavier's gain is 1.
+        """
+        if self.initialization in ("kaiming_uniform", "kaiming_normal"):
+            return ACTIVATIONS[self.activation].gain
+        return self.sigma_w
 
     @property
     def branch_scale(self) -> float | None:
@@ -191,7 +206,7 @@ def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _setter(config: Any) -> Any:
-    # Normalised values (an np.float64 becomes a float) go past the frozen dataclass's guard once, at birth.
+    # Normalised values (an np.float64 becomes a float) are set once, in spite of `frozen`, while the config is made.
     return lambda name, value: object.__setattr__(config, name, value)
 
 

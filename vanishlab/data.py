@@ -28,7 +28,8 @@ _OPENML = {  # name: (OpenML's name, version, number of training examples: the s
     "fashion_mnist": ("Fashion-MNIST", 1, 60_000),
     "cifar10": ("CIFAR_10", 1, 50_000),
 }
-DATA_NAMES = ("digits", "moons", "spirals", "gaussian_clusters", *_OPENML)
+OFFLINE_NAMES = ("digits", "moons", "spirals", "gaussian_clusters")  # they come with scikit-learn or are drawn
+DATA_NAMES = (*OFFLINE_NAMES, *_OPENML)
 _FILE_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 

@@ -1,4 +1,4 @@
-"""What is said when the input is wrong: one line that names the field, the rule and the value."""
+"""`InputError` and the checks that raise it: one line that names the field, the rule and the value."""
 
 import difflib
 import math

@@ -6,7 +6,8 @@ Setup   ReLU networks of 20 hidden layers on 256 digits, full batch, float32, ev
         processes    in as many processes as there are cores, one thread each, all at once, wall time
         threads      in one process with a thread for each core, wall time (at most one thread a run)
         Each figure is the median over steps, and the best of the repeats, since a busy machine only ever slows them.
-        "lab's choice" is the chunk that `vanishlab.sweeping.sizes` takes for such a network when there are runs enough.
+        "lab's choice" is the chunk that `vanishlab.training.sweep.memory` takes for such a network when there are runs
+        enough.
         Then the seconds until a pool of worker processes is ready, and the work of a sweep, in floating-point
         operations, from which the processes win that time back.
 Expect  Run-steps per second rise up to about 64 runs (width 32), 32 (64) and 8 (256), and hardly beyond. Processes
@@ -27,11 +28,11 @@ import numpy as np
 import torch
 
 import vanishlab as vl
-from vanishlab.console import print_table
-from vanishlab.sweeping import sizes
-from vanishlab.sweeping.plan import cpu_cores
-from vanishlab.sweeping.pool import Processes
-from vanishlab.training import Run, train_runs
+from vanishlab.cli.tables import print_table
+from vanishlab.training.loop import Run, train_runs
+from vanishlab.training.sweep import memory
+from vanishlab.training.sweep.plan import cpu_cores
+from vanishlab.training.sweep.pool import Processes
 
 DEPTH, BATCH = 20, 256
 COLUMNS = ("width", "runs", "run-steps/s, one core", "processes", "threads", "lab's choice")
@@ -53,16 +54,16 @@ def seconds(width: int, runs: int, steps: int, threads: int, cpu: bool) -> float
     marks: list[float] = []
     torch.set_num_threads(threads)
     # The lab gives small products one thread whatever it is allowed; here the other choice is wanted too.
-    with mock.patch("vanishlab.training._SMALL_PRODUCT", 0):
+    with mock.patch("vanishlab.training.loop._SMALL_PRODUCT", 0):
         chunk = [Run(network_of(width), rate, 0) for rate in rates]
         train_runs(chunk, training, digits(), progress=lambda step: marks.append(clock()))
     return statistics.median(np.diff(marks[1:]))
 
 
 def ready() -> int:
-    import vanishlab.training
+    import vanishlab.training.loop
 
-    return len(vanishlab.training.__name__)
+    return len(vanishlab.training.loop.__name__)
 
 
 def start_seconds(cores: int) -> float:
@@ -78,7 +79,7 @@ def start_seconds(cores: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer sizes, steps and repeats")
+    parser.add_argument("--quick", action="store_true", help="fewer memory, steps and repeats")
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 256])
     parser.add_argument("--runs", type=int, nargs="+", help="these numbers of runs instead")
     parser.add_argument("--cores", type=int, default=cpu_cores(), help="1 measures chunks on one core only")
@@ -91,7 +92,7 @@ def main() -> None:
         for width in options.widths:
             rows: list[list[object]] = []
             everything = vl.TrainingConfig(tuple(np.geomspace(1e-4, 1e-2, 1024).tolist()), (0,), device="cpu")
-            chosen = sizes.fitting_runs(network_of(width), everything, digits(), torch.device("cpu"), cores)
+            chosen = memory.fitting_runs(network_of(width), everything, digits(), torch.device("cpu"), cores)
             for runs in counts:
                 if runs * width > 2 * 64 * 128:  # only slower, and takes its time
                     continue
@@ -105,7 +106,7 @@ def main() -> None:
                         threaded = pool.submit(seconds, width, runs, steps, min(cores, runs), False).result()
                     found.append((runs / alone, cores * runs / slowest, runs / threaded))
                 best = [max(column) for column in zip(*found, strict=True)]
-                rate = max(rate, best[0] * sizes.work(network_of(width), one_step(), digits()) / 2)
+                rate = max(rate, best[0] * memory.work(network_of(width), one_step(), digits()) / 2)
                 rows.append([width, runs, *best, "yes" if runs == chosen else ""])
             print_table(f"chunks of width {width}; the lab takes {chosen} runs", COLUMNS, rows)
     if cores == 1:
@@ -119,7 +120,7 @@ def main() -> None:
 
 
 def one_step() -> vl.TrainingConfig:
-    """Return a training of one update; `sizes.work` counts its two forward and backward passes."""
+    """Return a training of one update; `memory.work` counts its two forward and backward passes."""
     return vl.TrainingConfig((0.1,), (0,), steps=1)
 
 

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 import vanishlab as vl
-from vanishlab.console import print_table
-from vanishlab.training import Run, train_runs
+from vanishlab.cli.tables import print_table
+from vanishlab.training.loop import Run, train_runs
 
 WIDTH, RUNS = 64, 16
 RATES = tuple(np.geomspace(1e-4, 1e-2, RUNS).tolist())

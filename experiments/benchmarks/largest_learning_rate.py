@@ -29,7 +29,7 @@ import numpy as np
 
 from vanishlab import MLP, NetworkConfig, TrainingConfig, load_data, predict, train
 from vanishlab.config import ActivationName, InitializationName, LossName
-from vanishlab.curvature import sharpness
+from vanishlab.network.curvature import sharpness
 
 EXAMPLES, STEPS, SEEDS = 32, 10, 3
 FACTORS = {"mse": np.geomspace(0.5, 4.0, 17), "cross_entropy": np.geomspace(0.5, 16.0, 17)}

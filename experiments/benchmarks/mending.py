@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 import zoo
 
 from vanishlab import try_remedies
-from vanishlab.analysis.remedy_table import RemedyTable
-from vanishlab.console import print_table
+from vanishlab.analysis.remedies.table import RemedyTable
+from vanishlab.cli.tables import print_table
 
 PATIENTS = tuple(one for one in zoo.CASES if one.plain)
 

@@ -21,13 +21,14 @@ import numpy as np
 import torch
 
 import vanishlab as vl
-from vanishlab.console import print_table
-from vanishlab.sweeping import sizes
-from vanishlab.sweeping.chunks import Chunk
-from vanishlab.sweeping.plan import plan_sweep
-from vanishlab.sweeping.store import Store
-from vanishlab.sweeping.work import Outcome
-from vanishlab.training import train_runs
+from vanishlab.cli.tables import print_table
+from vanishlab.training.loop import train_runs
+from vanishlab.training.memory import recorded_steps
+from vanishlab.training.sweep import memory
+from vanishlab.training.sweep.chunks import Chunk
+from vanishlab.training.sweep.plan import plan_sweep
+from vanishlab.training.sweep.store import Store
+from vanishlab.training.sweep.worker import Outcome
 
 RUNS, STEPS = 1_000_000, 200
 NETWORK = vl.NetworkConfig(20, 32, "relu", "kaiming_normal")
@@ -77,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = vl.load_data("digits", max_examples=256)
     device = torch.device("cpu")
-    per_chunk = sizes.fitting_runs(NETWORK, training_of(RUNS, STEPS), data, device, 2)
+    per_chunk = memory.fitting_runs(NETWORK, training_of(RUNS, STEPS), data, device, 2)
 
     begun = time.process_time()
     plan = plan_sweep([NETWORK], training_of(options.planned, STEPS), data, chunk_runs=per_chunk)
@@ -112,7 +113,7 @@ def main() -> None:
     chunks = -(-RUNS // per_chunk)
     rows: list[list[object]] = []
     for every in (1, "log"):
-        kept = sizes.recorded_steps(training_of(16, STEPS, every)) if every == "log" else STEPS + 1
+        kept = recorded_steps(training_of(16, STEPS, every)) if every == "log" else STEPS + 1
         run_seconds = kept * recorded + (STEPS + 1 - kept) * bare
         total = per_step * kept * RUNS
         finished = options.cores / (run_seconds * per_chunk)

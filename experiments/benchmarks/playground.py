@@ -41,7 +41,7 @@ def compute(depth: int, repeats: int) -> tuple[float, float]:
         start = time.perf_counter()
         result = measure(settings)
         between = time.perf_counter()
-        page.shown(result, "en")
+        page.shown(result)
         measuring.append(between - start)
         drawing.append(time.perf_counter() - between)
     return statistics.median(measuring[1:]), statistics.median(drawing[1:])

@@ -30,8 +30,8 @@ from torch import Tensor
 from vanishlab import MLP, Dataset, InputError, NetworkConfig, load_data, predict
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName, InitializationName, LossName
-from vanishlab.elementwise import activation_module
-from vanishlab.training import run_losses
+from vanishlab.network.activation_modules import activation_module
+from vanishlab.training.loop import run_losses
 
 EXAMPLES = 32
 FAMILIES = {

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vanishlab import GradientRecorder
-from vanishlab.console import print_table
+from vanishlab.cli.tables import print_table
 
 COLUMNS = ("model", "contender", "ms per step", "relative to bare", "bar", "met")
 BARS = {"every step": 1.15, "every 10 steps": 1.02}

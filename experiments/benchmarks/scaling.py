@@ -27,9 +27,10 @@ import psutil
 import torch
 
 import vanishlab as vl
-from vanishlab.console import output_folder, print_table
+from vanishlab.cli.tables import print_table
+from vanishlab.files import output_folder
 from vanishlab.plots import save_both
-from vanishlab.sweeping.running import sweep
+from vanishlab.training.sweep.running import sweep
 
 SIZES = {
     "depth": (10, 32, 100, 316, 1000),

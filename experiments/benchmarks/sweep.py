@@ -41,10 +41,10 @@ import torch
 from torch import nn
 
 import vanishlab as vl
+from vanishlab.cli.tables import print_table
 from vanishlab.config import ActivationName
-from vanishlab.console import print_table
-from vanishlab.sweeping import sizes
-from vanishlab.training import Run, train_runs
+from vanishlab.training.loop import Run, train_runs
+from vanishlab.training.sweep import memory
 
 DEPTH, BATCH = 20, 256
 RATES, SEEDS = tuple(float(rate) for rate in np.geomspace(1e-4, 1e-1, 16)), (0, 1, 2, 3)
@@ -224,7 +224,7 @@ def measure(
     """Return the seconds per run-step of every contender, each measured once."""
     cpu = cores == 1
     everything = vl.TrainingConfig(RATES, SEEDS, device="cpu")
-    runs = sizes.fitting_runs(network, everything, digits(), torch.device("cpu"), cores)
+    runs = memory.fitting_runs(network, everything, digits(), torch.device("cpu"), cores)
     threads = {1, cores}
     found = {
         "sweep": in_each(pool, cores, sweep_seconds, network, runs, steps, 1, cpu) / runs,

@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import zoo
 
-from vanishlab.console import print_table
+from vanishlab.cli.tables import print_table
 
-WELL = ("healthy", "converged", "not enough evidence")
+WELL = ("healthy", "converged", "levelled out", "not enough evidence")
 
 
 def mean_rule(gradients: tuple[np.ndarray, ...]) -> str:

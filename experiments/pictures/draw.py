@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vanishlab.language import LANGUAGES
+from vanishlab.language.sentences import LANGUAGES
 
 HERE = Path(__file__).parent
 PICTURES = {

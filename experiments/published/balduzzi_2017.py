@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from vanishlab import MLP, NetworkConfig
 from vanishlab.plots import save_both
-from vanishlab.theory.meanfield import correlation_map, susceptibility
+from vanishlab.theory import correlation_map, susceptibility
 
 SOURCE = "Balduzzi et al. 2017: shattered gradients"
 NORMALISED_DEPTH, BATCH = 6, 32
@@ -122,8 +122,8 @@ def predicted_correlation(depth: int) -> float:
     """Return prod_l (pi - theta_l) / pi for inputs that are orthogonal at layer 1."""
     gain, c, product = math.sqrt(2), 0.0, 1.0
     for _ in range(depth):
-        product *= susceptibility("relu", 1.0, gain, c) / susceptibility("relu", 1.0, gain)
-        c = correlation_map("relu", c, 1.0, gain)
+        product *= float(susceptibility("relu", gain, c=c) / susceptibility("relu", gain))
+        c = float(correlation_map("relu", c, gain))
     return product
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vanishlab.console import output_folder, print_table, run
+from vanishlab.cli.console import run
+from vanishlab.cli.tables import print_table
+from vanishlab.files import output_folder
 
 COLUMNS = ("result", "published", "predicted", "measured", "accepted", "holds")
 

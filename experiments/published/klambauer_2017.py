@@ -21,9 +21,8 @@ from scipy import stats
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, train
 from vanishlab.plots import save_both
-from vanishlab.record import Record
-from vanishlab.theory.gaussian import fourth_moments, mean, second_moment
-from vanishlab.theory.meanfield import length_slope
+from vanishlab.recording.record import Record
+from vanishlab.theory import first_moment, fourth_moments, length_slope, second_moment
 
 SOURCE = "Klambauer et al. 2017: SELU's fixed point"
 DEPTH, WIDTH, EXAMPLES = 32, 256, 64
@@ -45,13 +44,14 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     # Finite width: each layer's mean square has the relative variance f / n about the map V, of slope s at 1, and each
     # factor of delta b / n about chi (the moments of `theory.spread`).
     fourth, slope_fourth, _ = (float(moment) for moment in fourth_moments("selu", 1.0))
-    f, b, s = fourth - 1.0, 3.0 * slope_fourth / FACTOR**2 - 1.0, length_slope("selu", 1.0, 1.0)
+    f, b, s = fourth - 1.0, 3.0 * slope_fourth / FACTOR**2 - 1.0, float(length_slope("selu", 1.0, 1.0))
     error_mean = 1 / math.sqrt(WIDTH * len(seeds))
     error_variance = math.sqrt(f / WIDTH / (1 - s**2) / len(seeds))
     error_factor = FACTOR * math.sqrt(b / WIDTH / factors.size)
     within = "4 standard errors at this width and number of seeds, were all inputs alike"
+    mean = float(first_moment("selu", 1.0))
     return [
-        Claim("E selu(z), z ~ N(0, 1)", "0", 0.0, float(mean("selu", 1.0)), around(0.0, absolute=1e-9), "quadrature"),
+        Claim("E selu(z), z ~ N(0, 1)", "0", 0.0, mean, around(0.0, absolute=1e-9), "quadrature"),
         Claim("E selu(z)²", "1", 1.0, float(second_moment("selu", 1.0)), around(1.0, absolute=1e-9), "quadrature"),
         Claim(
             f"mean of h after {DEPTH} layers",

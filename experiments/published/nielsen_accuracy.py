@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vanishlab import MLP, InputError, NetworkConfig, load_data
-from vanishlab.descent import descend
 from vanishlab.plots import save_both
+from vanishlab.training.descent import descend
 
 SOURCE = "Nielsen 2015, chapter 5: accuracy against depth"
 PUBLISHED = {1: (96.48, 0.6), 2: (96.90, 0.6), 3: (96.57, 0.6), 4: (96.53, 1.0)}  # depth: accuracy, tolerance

@@ -28,9 +28,9 @@ from torch.nn import functional
 
 from vanishlab import MLP, InputError, NetworkConfig, load_data
 from vanishlab.data import ENVIRONMENT_VARIABLE
-from vanishlab.descent import descend
 from vanishlab.plots import save_both
-from vanishlab.theory.gaussian import second_moment, slope_second_moment
+from vanishlab.theory import second_moment, slope_second_moment
+from vanishlab.training.descent import descend
 
 SOURCE = "Nielsen 2015, chapter 5: early layers learn slowly"
 NORMS = {2: (0.0657, 0.3092), 3: (0.0118, 0.0600, 0.2831), 4: (0.0030, 0.0171, 0.0695, 0.2851)}  # layer 1 first

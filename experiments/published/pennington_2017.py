@@ -24,11 +24,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from vanishlab import MLP, NetworkConfig, jacobian_singular_values
+from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.plots import save_both
-from vanishlab.theory.functions import SLOPE
-from vanishlab.theory.meanfield import length_fixed_point
-from vanishlab.theory.quadrature import expect
+from vanishlab.theory import length_fixed_point
+from vanishlab.theory.gaussian.quadrature import expect
 
 SOURCE = "Pennington et al. 2017: the Jacobian's spectrum"
 PUBLISHED = {
@@ -100,7 +100,9 @@ def measure(quick: bool, out: Path) -> list[Claim]:
 def _kinds() -> list[Kind]:
     sigma_w = math.sqrt(1.05)
     q = length_fixed_point("tanh", sigma_w)
-    moments = [float(expect(lambda z, power=power: SLOPE["tanh"](z) ** power, np.array(q))) for power in (2, 4)]
+    moments = [
+        float(expect(lambda z, power=power: ACTIVATIONS["tanh"].slope(z) ** power, np.array(q))) for power in (2, 4)
+    ]
     v = moments[1] / moments[0] ** 2 - 1
     return [
         Kind("linear", "gaussian", 1.0, 0.0),

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from scipy import optimize
 
 from vanishlab import MLP, NetworkConfig
-from vanishlab.network import Block
+from vanishlab.network.mlp import Block
 from vanishlab.plots import save_both
-from vanishlab.theory.meanfield import critical_point, mean_field
+from vanishlab.theory import critical_point, mean_field
 
 SOURCE = "Poole et al. 2016; Schoenholz et al. 2017: order, chaos, and the line between"
 LINE = {0.0: "1", 0.01: "1.42421", 0.05: "1.7610", 0.1: "1.98607"}  # sigma_b^2: sigma_w^2 where chi = 1

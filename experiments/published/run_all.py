@@ -20,9 +20,9 @@ from types import ModuleType
 import torch
 from claims import COLUMNS, Claim, NotMeasuredError, cells, show
 
-from vanishlab.console import output_folder, run
+from vanishlab.cli.console import run
 from vanishlab.errors import InputError, check_choice
-from vanishlab.files import write_whole
+from vanishlab.files import output_folder, write_whole
 
 FOLDER = Path(__file__).parent
 SHARED = ("claims", "run_all")

@@ -23,7 +23,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, load_data, train
 from vanishlab.plots import save_both
-from vanishlab.theory.meanfield import MeanField, critical_point, mean_field
+from vanishlab.theory import MeanField, critical_point, mean_field
 
 SOURCE = "Schoenholz et al. 2017: chi per layer, and the depth that trains"
 SIGMA_B = math.sqrt(0.05)

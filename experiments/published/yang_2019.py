@@ -25,7 +25,7 @@ from matplotlib.ticker import ScalarFormatter
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, train
 from vanishlab.config import ActivationName
 from vanishlab.plots import save_both
-from vanishlab.theory.batch_norm import batch_norm_rate
+from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
 
 SOURCE = "Yang et al. 2019: batch normalisation makes gradients explode"
 Curves = dict[tuple[str, int], np.ndarray]  # by activation and batch size

@@ -1,1 +1,5 @@
-"""The verdict: what the lab concludes from a record or a model, with its evidence, and remedies that are measured."""
+"""The verdict: what the lab concludes from a record or a model, with its evidence, and remedies that are measured.
+
+`diagnosis` is the answer and `examine` asks it of a model; `verdict` is one finding and the table of them all,
+`evidence` what it rests on, `rules/` when it holds, and `remedies/` what to do about it.
+"""

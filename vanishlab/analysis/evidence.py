@@ -6,12 +6,21 @@ both change by tr(J J^T) / units out. So neither width nor the batch's size nor 
 """
 
 import math
+import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vanishlab.record import LayerFacts, Record
+from vanishlab.recording import reasons
+from vanishlab.recording.facts import LayerFacts
+from vanishlab.recording.over_seeds import median
+from vanishlab.recording.record import Record
+
+if TYPE_CHECKING:
+    from vanishlab.analysis.looks import forwards
+    from vanishlab.analysis.looks.answers import Answers
+    from vanishlab.analysis.looks.backwards import Backwards
 
 Absence = Literal["frozen", "unused", "detached"]
 
@@ -36,9 +45,15 @@ class Evidence:
     """Whether the gradient was lost to underflow, in part or whole."""
     overflowed: np.ndarray  # (step, layer)
     """Whether the gradient was lost to overflow."""
+    distinct: np.ndarray  # (step, layer)
+    """Share of h's energy that differs between examples."""
+    rank: np.ndarray  # (step, layer)
+    """Number of directions in which they differ, NaN at most steps."""
     units: np.ndarray  # (layer,)
     """Entries of z per example; 0 where they are not known."""
     phi: tuple[str, ...]
+    functions: np.ndarray  # (layer,)
+    """Whether phi is a function, which `examine` alone sees: what a record has as that layer's activation is then z."""
     twins: np.ndarray  # (layer,)
     absent: dict[str, Absence] = field(default_factory=dict)
     dtype: str = "float32"
@@ -48,6 +63,24 @@ class Evidence:
     """The loss of one batch with its examples' targets exchanged."""
     through_time: dict[str, np.ndarray] = field(default_factory=dict)
     """Recurrent layer to log10 of delta's norm at each of its calls, the first one first."""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """Those of the record."""
+    held: tuple[str, ...] = ()
+    """`LayerFacts.held` of each layer."""
+    half: str = ""
+    """The dtype of half precision that delta came in, "" for none."""
+    coarse: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (layer,)
+    """Share of delta's non-zero entries with hardly a bit left in half precision."""
+    first_step: int = 0
+    """Number of updates before the first recorded step,"""
+    updates: int = 0
+    """and before the last one."""
+    answers: "Answers | None" = None
+    """What `examine` saw of the loss,"""
+    forwards: "forwards.Place | None" = None
+    """of the first number on the way forwards that is not finite,"""
+    backwards: "Backwards | None" = None
+    """and of the gradient, operation by operation."""
 
     @property
     def broken(self) -> np.ndarray:
@@ -117,13 +150,22 @@ def evidence_of(record: Record, run: int) -> Evidence:
         subnormal=of(one.subnormal_fraction),
         underflowed=of(one.gradient_state == "underflow"),
         overflowed=of(one.gradient_state == "overflow"),
+        distinct=of(one.distinct_share),
+        rank=of(one.effective_rank),
         units=units,
         phi=tuple(fact.activation for fact in facts),
+        functions=np.zeros(len(facts), dtype=bool),
         twins=np.array([fact.twins for fact in facts]),
         absent=_absent(one, names, gradient),
         dtype=one.environment.get("dtype", "float32"),
         diverged_step=diverged,
         learning_rate=float(one.learning_rate[0]),
+        remarks=dict(one.remarks),
+        held=tuple(fact.held for fact in facts),
+        half=next((fact.dtype for fact in facts if fact.dtype in ("float16", "bfloat16")), ""),
+        coarse=np.array([fact.coarse for fact in facts]),
+        first_step=int(one.step[0]) if len(one.step) else 0,
+        updates=int(one.step[-1]) if len(one.step) else 0,
         through_time=_through_time(names, of(one.time_ratio)),
     )
 
@@ -132,16 +174,20 @@ def late(values: np.ndarray) -> float:
     """Return the median of the last fifth of `values` (step,), NaN where nothing is known."""
     known = values[-max(len(values) // 5, 1) :]
     known = known[~np.isnan(known)]
-    return float(np.median(known)) if len(known) else math.nan
+    return float(median(known)) if len(known) else math.nan
 
 
 def _through_time(names: tuple[str, ...], ratio: np.ndarray) -> dict[str, np.ndarray]:
     # The first call and the last, as log10, by the median over the last half of the steps.
+    # The weights of one recurrent layer have it in common.
     found = {}
     for name, values in zip(names, ratio[len(ratio) // 2 :].T, strict=True):
         known = values[np.isfinite(values) & (values > 0)]
         if len(known):
-            found[name] = np.array([np.log10(np.median(known)), 0.0])
+            module, _, rest = name.rpartition(".")
+            fused = re.fullmatch(r"weight_(?:ih|hh|hr)(?:_(l\d+(?:_reverse)?))?", rest)
+            shared = ".".join(filter(None, (module, fused[1]))) if fused else name
+            found.setdefault(shared or name, np.array([np.log10(median(known)), 0.0]))
     return found
 
 
@@ -150,7 +196,7 @@ def _absent(record: Record, names: tuple[str, ...], gradient: np.ndarray) -> dic
     for layer, name in enumerate(names):
         if name not in record.unmeasured or not len(gradient) or not np.isnan(gradient[:, layer]).all():
             continue
-        if "frozen" in record.unmeasured[name]:
+        if record.unmeasured[name] == reasons.FROZEN:
             found[name] = "frozen"
         elif name in record.facts:
             found[name] = "detached"

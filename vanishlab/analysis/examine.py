@@ -11,66 +11,103 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vanishlab.analysis.diagnosis import Diagnosis, conclude
 from vanishlab.analysis.evidence import Evidence, evidence_of
-from vanishlab.analysis.objective import compute_loss, copied, exchanged_loss
+from vanishlab.analysis.looks.answers import look_at_answers
+from vanishlab.analysis.looks.backwards import Follow, Outputs
+from vanishlab.analysis.looks.forwards import Forwards
+from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
-from vanishlab.analysis.thresholds import Thresholds
-from vanishlab.analysis.verdict import Diagnosis, conclude
-from vanishlab.record import Record
-from vanishlab.recorder import GradientRecorder
+from vanishlab.analysis.verdict import Thresholds
+from vanishlab.recording.hooks.find_layers import find_layers
+from vanishlab.recording.hooks.held_parameters import Optimizers, as_tuple, held_parameters
+from vanishlab.recording.record import Record
+from vanishlab.recording.recorder import GradientRecorder
 
 
 def examine(
-    model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any, *, thresholds: Thresholds | None = None
+    model: nn.Module,
+    loss_fn: Callable[..., Tensor],
+    batch: Any,
+    *,
+    optimizer: Optimizers = None,
+    thresholds: Thresholds | None = None,
 ) -> Diagnosis:
     """Return the verdict on `model` from one forward and one backward pass.
 
     A batch (inputs, targets) gives loss_fn(model(inputs), targets); `objective.compute_loss` says what else it may be.
     The pass is made on a copy, in the mode (train or eval) that the model is in: its parameters, buffers and gradients,
-    the batch and the states of the random generators are the same afterwards.
+    the batch and the states of the random generators are the same afterwards. Of `optimizer`, or of several, it is
+    asked whether they hold the model's parameters.
 
-    One batch shows neither a learning rate nor a history, so "diverging" and "frozen updates" need a record.
+    One batch shows neither a learning rate nor a history, so "diverging" and updates that are too small need a record.
 
     Raises `InputError` for a model without layers and for a loss that is not one number.
     """
-    return conclude([look(model, loss_fn, batch)[0]], thresholds)
+    evidence, _ = evidence_of_batch(model, loss_fn, batch)
+    if optimizer is not None:
+        evidence = replace(evidence, held=_held(model, optimizer, evidence.names))
+    return conclude([evidence], thresholds)
 
 
-def look(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> tuple[Evidence, Record]:
+def evidence_of_batch(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> tuple[Evidence, Record]:
     """Return the evidence of one pass over `batch`, and its record of one step. Raises as `examine`."""
-    with torch.inference_mode(False), torch.enable_grad(), _random_states_kept(model), _stand_in(model) as twin:
-        with GradientRecorder(twin) as recorder:
-            with Probe(twin) as probe:
-                found = compute_loss(twin, loss_fn, copied(batch))
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        _random_states_kept(model),
+        _copy_to_examine(model) as copied_model,
+    ):
+        with GradientRecorder(copied_model) as recorder:
+            outputs = Outputs(copied_model)
+            try:
+                with Probe(copied_model) as probe, Forwards(copied_model) as forwards:
+                    found = compute_loss(copied_model, loss_fn, copied(batch))
+            finally:
+                outputs.remove()
             recorder.observe_loss(found.loss)
+            follow = Follow(found.loss, outputs.made)
             if found.loss.requires_grad:
                 found.loss.backward()
             recorder.end_step()
             record = recorder.record
-        exchanged = exchanged_loss(found, loss_fn)
-        return _joined(evidence_of(record, 0), probe, exchanged), record
+        evidence = _joined(evidence_of(record, 0), probe)
+        finite = bool(torch.isfinite(found.loss))
+        answers = look_at_answers(found, loss_fn, batch)
+        return replace(
+            evidence,
+            answers=answers,
+            exchanged_loss=answers.exchanged,
+            forwards=None if finite else forwards.first or forwards.minus,
+            backwards=follow.found() if finite else None,
+        ), record
 
 
-def _joined(evidence: Evidence, probe: Probe, exchanged: float | None) -> Evidence:
-    phi, saturated = list(evidence.phi), evidence.saturated.copy()
+def _held(model: nn.Module, optimizer: Optimizers, names: tuple[str, ...]) -> tuple[str, ...]:
+    owned = set(map(id, held_parameters(as_tuple(optimizer))))
+    layers, _ = find_layers(model)
+    held = {layer.name: any(id(weight) in owned for weight in layer.weights) for layer in layers}
+    return tuple("yes" if held[name] else "no" for name in names)
+
+
+def _joined(evidence: Evidence, probe: Probe) -> Evidence:
+    phi, saturated, functions = list(evidence.phi), evidence.saturated.copy(), evidence.functions.copy()
     for layer, name in enumerate(evidence.names):
         if not phi[layer] and name in probe.saturated:
             phi[layer], saturated[:, layer] = probe.saturated[name]
-    seen = probe.through_time
-    # A fused module of the probe stands for all its weights in the record; a layer of several calls for itself.
-    fused = tuple(seen)
+            functions[layer] = True
     return replace(
         evidence,
         phi=tuple(phi),
         saturated=saturated,
+        functions=functions,
         absent=probe.absent(),
-        through_time=seen | {name: two for name, two in evidence.through_time.items() if not name.startswith(fused)},
-        exchanged_loss=exchanged,
+        through_time=evidence.through_time | probe.through_time,
     )
 
 
 @contextlib.contextmanager
-def _stand_in(model: nn.Module) -> Iterator[nn.Module]:
+def _copy_to_examine(model: nn.Module) -> Iterator[nn.Module]:
     """Give a copy of the model; where it cannot be copied, the model itself, put back afterwards."""
     try:
         twin = copy.deepcopy(model)

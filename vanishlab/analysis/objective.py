@@ -1,4 +1,4 @@
-"""One batch's loss of any model: how `examine` and `try_remedies` call what the user hands them."""
+"""The loss of any model on one batch: how `examine` and `try_remedies` call the user's model and loss."""
 
 import inspect
 from collections.abc import Callable, Mapping

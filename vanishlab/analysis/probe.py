@@ -1,10 +1,10 @@
 """`Probe`: what only a live model shows: which modules were called, activations that are functions, delta through time.
 
 A record knows activations that are modules; a model may as well call `torch.relu`. A recurrent layer is one layer to a
-record, whatever its number of calls; here each call's delta is kept, and for torch's fused recurrent modules, whose
-calls are out of sight, the gradient of their input at each time.
+record, whatever its number of calls; here each call's delta is kept. An LSTM cell's is that of its whole state (h, c).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +16,8 @@ from torch.utils.hooks import RemovableHandle
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.analysis.evidence import Absence
-from vanishlab.calls import saturated_fraction
-from vanishlab.norms import slice_norms
+from vanishlab.recording.call import saturated_fraction
+from vanishlab.recording.norms import slice_norms
 
 _LEAST_CALLS = 4  # of a layer, to speak of time
 
@@ -32,7 +32,6 @@ class Probe:
         self._called: set[str] = set()
         self._deltas: dict[str, dict[int, float]] = defaultdict(dict)
         self._calls: dict[str, int] = defaultdict(int)
-        self._fused: dict[str, np.ndarray] = {}
         self._last = ""
         self.saturated: dict[str, tuple[str, float]] = {}
         """Layer to the activation that came after it, and the share of its inputs that it does not pass on."""
@@ -44,8 +43,6 @@ class Probe:
             if not list(module.parameters(recurse=False)):
                 continue
             self._handles.append(module.register_forward_hook(self._leave(name)))
-            if isinstance(module, nn.RNNBase):
-                self._handles.append(module.register_forward_pre_hook(self._enter_fused(name, module)))
         self._functions.__enter__()
         return self
 
@@ -59,7 +56,7 @@ class Probe:
     def through_time(self) -> dict[str, np.ndarray]:
         """log10 of delta's norm at each call, for every layer of several calls."""
         found = {name: np.array([deltas.get(call, 0.0) for call in range(self._calls[name])])
-                 for name, deltas in self._deltas.items()} | self._fused  # fmt: skip
+                 for name, deltas in self._deltas.items()}  # fmt: skip
         with np.errstate(divide="ignore"):
             return {name: np.log10(norms) for name, norms in found.items() if len(norms) >= _LEAST_CALLS}
 
@@ -88,27 +85,12 @@ class Probe:
             self._calls[name] += 1
 
             def note(delta: Tensor) -> None:
-                self._deltas[name][call] = float(slice_norms(delta, 1))
+                norm = float(slice_norms(delta, 1))
+                self._deltas[name][call] = math.hypot(self._deltas[name].get(call, 0.0), norm)
 
             z.register_hook(note)
-
-        return hook
-
-    def _enter_fused(self, name: str, module: nn.RNNBase) -> Callable[[nn.Module, Any], Any]:
-        def hook(_: nn.Module, inputs: Any) -> Any:
-            x = inputs[0]
-            if module.bidirectional or not isinstance(x, Tensor):
-                return None
-            if not x.requires_grad:
-                x = x.detach().requires_grad_()
-            time = 1 if module.batch_first and x.ndim == 3 else 0
-
-            def note(gradient: Tensor) -> None:
-                steps = gradient.movedim(time, 0).contiguous()
-                self._fused[name] = slice_norms(steps, len(steps)).cpu().numpy()
-
-            x.register_hook(note)
-            return (x, *inputs[1:])
+            if isinstance(module, nn.LSTMCell) and output[1].requires_grad:  # the other half of its state
+                output[1].register_hook(note)
 
         return hook
 

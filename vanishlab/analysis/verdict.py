@@ -1,205 +1,184 @@
-"""`diagnose(record) -> Diagnosis`: which layers get no gradient, and why, with the numbers behind it.
+"""`Verdict`, one finding of the lab, and the table of what there is to find: names, remedies, `Thresholds`.
 
-    diagnosis = vl.diagnose(record)
-    print(diagnosis)
-    [verdict.name for verdict in diagnosis.verdicts]
-
-The verdict rests on the decay of delta per layer, on the three curves together, and on what a record knows of each
-layer and of the run. It does not change when the loss is multiplied by a constant, when width or batch size changes,
-or when the modules are listed in another order. Several verdicts may hold.
+The rules that find it are in `rules/`.
 """
 
-import io
-import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-import numpy as np
+from vanishlab.language.sentences import listed, say
 
-from vanishlab.analysis import course, depth, layers
-from vanishlab.analysis.decay import Decay, fit_decay
-from vanishlab.analysis.evidence import Evidence, evidence_of
-from vanishlab.analysis.findings import VERDICTS, WELL, Verdict, several
-from vanishlab.analysis.remedies import Remedy, remedies_for
-from vanishlab.analysis.thresholds import Thresholds
-from vanishlab.errors import InputError
-from vanishlab.language import listed, say
-from vanishlab.record import Record
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from vanishlab.recorder import GradientRecorder
-
-COLUMNS = ("verdict", "layers", "why", "numbers")
+VerdictName = Literal[
+    "not finite", "overflow", "unregistered weights", "targets ignored", "softmax twice", "diverging", "symmetric",
+    "dead", "saturated", "exploding", "masked vanishing", "vanishing", "underflow", "no gradient", "collapsed",
+    "frozen updates", "wild scale", "stalled", "converged", "levelled out", "healthy", "not enough evidence",
+]  # fmt: skip
+VERDICTS: tuple[str, ...] = get_args(VerdictName)
+"""Every name, causes before what follows from them: the order of `Diagnosis.verdicts`."""
+WELL = ("healthy", "converged", "levelled out")
+"""The names that call for no remedy."""
+CURES: dict[VerdictName, tuple[str, ...]] = {
+    "not finite": ("finite slopes",),
+    "unregistered weights": ("registration",),
+    "targets ignored": ("equal shapes",),
+    "softmax twice": ("logits",),
+    "wild scale": ("matched initialisation", "scaled data"),
+    "stalled": ("larger learning rate", "smaller learning rate", "matched initialisation", "normalisation"),
+    "overflow": ("wider dtype", "matched initialisation", "normalisation", "loss scaling"),
+    "diverging": ("smaller learning rate", "warm-up", "clipping", "normalisation"),
+    "symmetric": ("matched initialisation",),
+    "dead": ("matched initialisation", "normalisation", "activation swap", "smaller learning rate"),
+    "saturated": ("matched initialisation", "normalisation", "activation swap"),
+    "exploding": ("matched initialisation", "scaled residual connections", "normalisation", "clipping"),
+    "masked vanishing": ("matched initialisation", "normalisation", "scaled residual connections"),
+    "vanishing": ("activation swap", "normalisation", "matched initialisation", "residual connections",
+                  "scaled residual connections"),
+    "collapsed": ("normalisation", "activation swap", "matched initialisation", "scaled residual connections"),
+    "underflow": ("loss scaling", "wider dtype"),
+    "frozen updates": ("larger learning rate", "optimizer's parameters"),
+}  # fmt: skip
+"""Names of the remedies (`remedies/advice.py`) for each verdict that calls for one, the most promising first."""
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What was concluded, as verdicts in the order of causes before consequences."""
+class Verdict:
+    """One finding."""
 
-    verdicts: tuple[Verdict, ...]
-    decay: Decay
-    """Of delta, over the layers of the first run judged; a positive rate is a loss on the way back."""
-    layer_names: tuple[str, ...]
-    """The layers of `decay`, in the order of the forward pass; its segments count them from 0."""
-    runs: int
-    """Number of runs judged."""
-    phi: tuple[str, ...] = ()
-    """The activations seen."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The verdicts' names, the gravest first."""
-        return tuple(verdict.name for verdict in self.verdicts)
-
-    @property
-    def healthy(self) -> bool:
-        """Whether nothing was found that asks for a remedy, in any run."""
-        return all(verdict.name in WELL for verdict in self.verdicts)
-
-    @property
-    def remedies(self) -> tuple[Remedy, ...]:
-        """What to change, the most promising first; nothing for a healthy network."""
-        return remedies_for(self.verdicts, self.phi)
-
-    def __str__(self) -> str:
-        """Return the table as plain text."""
-        from rich.console import Console
-
-        text = io.StringIO()
-        Console(file=text, width=120, color_system=None).print(self)
-        return text.getvalue().rstrip()
-
-    def __rich__(self) -> "RenderableType":
-        """Return the table for `rich.print`."""
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=Text(self.headline), title_justify="left")
-        for column in COLUMNS:
-            table.add_column(say(column), overflow="fold")
-        for verdict in self.verdicts:
-            name = say(verdict.name)
-            if verdict.cause not in ("", "depth"):
-                name = say("{verdict} ({cause})", verdict=name, cause=say(verdict.cause))
-            if self.runs > 1:
-                name += "\n" + say("runs {runs}", runs=listed(map(str, verdict.runs)))
-            numbers = "\n".join(
-                say("{name}: {value:.3g}", name=say(evidence), value=value)
-                for evidence, value in verdict.evidence.items()
-            )
-            table.add_row(*map(Text, (name, several(verdict.layers) or say("all"), verdict.sentence, numbers)))
-        lines = [
-            Text(say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change)))
-            for place, remedy in enumerate(self.remedies, 1)
-        ]
-        return Group(table, *([Text(say("What to change, the most promising first:")), *lines] if lines else []))
-
-    @property
-    def headline(self) -> str:
-        """The decay of delta in one line: its factor per layer, and over all of them."""
-        if self.decay.layers < 2:
-            return say("no decay of delta: it was measured in fewer than two layers")
-        sentence = "delta is multiplied by {factor:.3g} per layer on its way back, by {total} over {layers} layers"
-        if math.isfinite(self.decay.low):
-            sentence = (
-                "delta is multiplied by {factor:.3g} per layer on its way back (95 %: {low} to {high}), by {total} "
-                "over {layers} layers"
-            )
-        low, high, total = (_power(-decades) for decades in (self.decay.high, self.decay.low, self.decay.total))
-        return say(sentence, factor=self.decay.factor, low=low, high=high, total=total, layers=self.decay.layers)
+    name: VerdictName
+    layers: tuple[str, ...]
+    """The layers concerned, input first; empty where it is the run as a whole."""
+    sentence: str
+    """In the language that held when it was found."""
+    evidence: dict[str, float] = field(default_factory=dict)
+    """The numbers behind it, by their names."""
+    cause: str = ""
+    """Of "no gradient": unused, detached, flat, or frozen where nothing is left to train. Of "vanishing" and
+    "exploding": depth or time. Of "not finite": forward or backward. Of "frozen updates": "not held" by the optimizer.
+    Of "wild scale": inputs or targets."""
+    runs: tuple[int, ...] = (0,)
+    """Places on the run axis of the runs of which it holds."""
 
 
-def diagnose(record: "Record | GradientRecorder", *, thresholds: Thresholds | None = None) -> Diagnosis:
-    """Return the verdicts on every run of `record`, with evidence and remedies.
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the verdicts draw their lines. All but the two on rounding are ratios, so no loss scale or unit enters."""
 
-    Depth is judged by the last half of the recorded steps, in a run that diverges by the first one. A recorder at work
-    stands for what it has recorded so far. Raises `InputError` for anything else.
+    lost_decades: float = 3.0
+    """Decades that delta's norm loses between the last layer and the first from which on it vanishes. A healthy ReLU
+    net's log of the squared gradient is normal with mean -b/2 and variance b = 5 sum 1/n (arXiv:1812.05994), so at
+    b = 4 (50 layers of width 64) three decades lie six standard deviations off. Practice draws the same line: a first
+    layer that gets a thousandth of the last one's gradient."""
+    gained_decades: float = 2.0
+    """Decades gained from which on it explodes: by the same law five and a half standard deviations, as the mean lies
+    on the other side. Practice: a ratio of 70 to 100."""
+    apart_decades: float = 3.0
+    """The same where the examples stay apart (`apart_share`): of the 60 networks that it was set by
+    (`experiments/benchmarks/trainable.py`) both that gained two to three decades so trained, the three beyond not."""
+    apart_share: float = 0.5
+    """Distinct share of the last hidden activation from which on examples stay apart."""
+    collapsed_share: float = 1e-4
+    """Distinct share below which a layer's examples are nearly one vector. Of the same 60 networks one with 6.6e-3
+    trained, none of those with 2.5e-7 and less."""
+    collapsed_rank: float = 6.0
+    """Effective rank from which on so small a share is an offset that all examples have in common, behind which they
+    differ in many ways: a residual sigmoid net of 20 layers has 1.8e-5 and rank 9, and trains."""
+    rounded_share: float = 1e-12
+    """Distinct share below which the differences are rounding: 70 spacings of float32, squared. Of those there is a
+    rank too, and it means nothing."""
+    local_share: float = 0.2
+    """Share of all decades lost that one piece of the profile must lose to be named: with five equal pieces all are."""
+    masked_share: float = 0.2
+    """Weight gradients are flat, and hide the loss, if they show less than this share of delta's decades: none of them
+    in a net of positively homogeneous layers without biases, all of them where activations keep their size. Between
+    lie biases, which stop the activations' fall after a few layers: PyTorch's default for ReLU shows 0.2 to 0.4 at
+    eight layers, and more the deeper it is."""
+    input_decades: float = 1.5
+    """A first layer whose delta alone is low, while its weight gradient is within so many decades of the median
+    layer's, sees a large input; a normalised first layer divides delta by that size, to no harm."""
+    time_decades: float = 6.9
+    """Decades between the last call of a recurrent layer and the first from which on it vanishes through time: a
+    weight's gradient is the sum over all calls, and float32 (2^-23, IEEE 754) drops what is so much smaller than the
+    rest. PyTorch's LSTM, whose gates let half through, loses 0.2 a step."""
+    time_gained_decades: float = 3.0
+    """Decades gained there from which on it explodes through time."""
+    saturated: float = 0.5
+    """Share of phi's inputs with a slope below 1 % of its largest, of those beyond what unit-variance inputs leave
+    there (tanh 0.3 %, hardtanh 32 %): from one half on the typical unit passes nothing on, as in Glorot and Bengio
+    2010, section 3."""
+    dead: float = 0.8
+    """Share of a ReLU layer's units that are not positive for any example. With depth the examples become alike, and a
+    healthy unit is then dead with probability 1/2 (arXiv:1611.01232, arXiv:1903.06733): the line lies above that."""
+    dead_deviations: float = 4.0
+    """Standard deviations of that coin, 1 / sqrt(4 n) for n units, by which the share must exceed one half: one
+    layer in 30,000 does so by chance."""
+    twins: float = 0.5
+    """Share of units with a twin of equal weights and equal gradient. Drawn weights give 0, a constant start 1."""
+    subnormal: float = 0.5
+    """Share of the non-zero entries of a weight gradient that are subnormal: from one half on the typical entry has
+    lost bits. (float16 starts to at 6e-5, float32 at 1e-38; IEEE 754.)"""
+    frozen_update: float = 1e-6
+    """Norm of the update over that of the weights in the fastest layer: eight spacings of float32 (1.2e-7, IEEE 754),
+    so that much of it is lost to rounding, and a million steps would move no weight by its own size. Usual is 1e-3."""
+    usual_rate: float = 1e-4
+    """Learning rate above which so small an update is put down to the loss's unit, a constant before it, of which no
+    verdict may depend; a rate above this one is not what is wrong."""
+    lost_update: float = 1e-5
+    """A layer whose update is exactly zero although its gradient asks for this much is not updated at all."""
+    loss_rise: float = 2.0
+    """Factor of the first loss that a diverging run exceeds, to end above the first loss again. Below its stability
+    limit gradient descent lowers the loss at every step; mini-batches make it waver, by less than a factor of two."""
+    wild_update: float = 0.5
+    """An update half as large as the weights it changes: no linear estimate of the loss reaches as far."""
+    done_loss: float = 0.01
+    """Loss over the first loss of a record below which a net has fitted its data."""
+    done_exchanged: float = 0.02
+    """Loss of one batch over what it is with the examples' targets exchanged: 1 for a net that has learned nothing,
+    whatever the loss's scale. It is twice the last, as wrong targets cost a sure net more than an untrained one."""
+    done_accuracy: float = 0.995
+    """Training accuracy from which on the same is said; one example in two hundred may be mislabelled."""
+    done_delta: float = 0.05
+    """Per-example delta of the last layer over that of the first step: what is left to correct."""
+    done_rest: float = 0.1
+    """Loss over the first loss above which a net has not fitted its data, however small its last delta."""
+    flat_loss: float = 0.02
+    """Share of the whole decrease of the loss that its last quarter may still bring in a run that is called done."""
+    output_slope: float = 1 / 3
+    """Mean slope of a sigmoid or tanh at the output, of its largest one, below which an untrained net's outputs are
+    saturated: for a sigmoid that is where logits have a standard deviation of 4.8, where unit ones leave it 0.83."""
+    wild_loss: float = 10.0
+    """A classifier's first loss over that of the best constant answer. Residual streams without a norm reach 8."""
+    wild_gain: float = 10.0
+    """A layer's outputs over those of the layer before, from which on that layer is at fault,"""
+    wild_weights: float = 3.0
+    """its weights multiplying by so much alone (sqrt(2) for ReLU): behind a residual stream gains are not its own;"""
+    wild_jump: float = 3.0
+    """this much of the constant's loss is enough."""
+    wild_square: float = 100.0
+    """The same for other targets, where ten times the size costs a hundred times the loss."""
+    wild_input: float = 100.0
+    """Root mean square of inputs, or of targets, in units of what is customary (1)."""
+    level_steps: int = 20
+    """Recorded steps, and"""
+    level_updates: int = 100
+    """updates, before a loss is said to have levelled out."""
+    level_rest: float = 0.005
+    """Share of the loss by which it may still fall over the last half of its steps, by a straight line through them,"""
+    level_error: float = 0.03
+    """and the standard error of that share above which nothing is said."""
+    level_share: float = 0.97
+    """Share of the first loss from which on nothing was learned, where the best constant's loss is not known, and"""
+    level_constant: float = 0.97
+    """share of that one, where it is: what a constant costs can be had without any example."""
+    least_layers: int = 2
+    """Layers with a measured delta below which nothing can be said of depth."""
+
+
+def several(names: tuple[str, ...]) -> str:
+    """Return a few names, or the first and the last of many, for a sentence or a table.
+
+    >>> several(("a", "b", "c", "d")), several(("a", "b"))
+    ('a … d (4 layers)', 'a, b')
     """
-    measured = record if isinstance(record, Record) else getattr(record, "record", None)
-    if not isinstance(measured, Record):
-        raise InputError(f"record must be a Record or a GradientRecorder, got {type(record).__name__}")
-    return conclude([evidence_of(measured, run) for run in range(measured.runs)], thresholds)
-
-
-def conclude(evidence: list[Evidence], thresholds: Thresholds | None = None) -> Diagnosis:
-    """Return the diagnosis of several runs' evidence; what holds in several is said once."""
-    thresholds = thresholds or Thresholds()
-    found: dict[tuple[str, str], Verdict] = {}
-    for run, one in enumerate(evidence):
-        for verdict in judge(one, thresholds):
-            known = found.setdefault((verdict.name, verdict.cause), replace(verdict, runs=()))
-            joined = known.layers + tuple(name for name in verdict.layers if name not in known.layers)
-            found[verdict.name, verdict.cause] = replace(known, layers=joined, runs=(*known.runs, run))
-    ordered = sorted(found.values(), key=lambda verdict: VERDICTS.index(verdict.name))
-    names, profile = (
-        depth.profile_of(evidence[0], depth_steps(evidence[0], thresholds)) if evidence else ((), np.empty(0))
-    )
-    phi = tuple(sorted({name for one in evidence for name in one.phi if name}))
-    return Diagnosis(tuple(ordered), fit_decay(profile), names, len(evidence), phi)
-
-
-def judge(e: Evidence, t: Thresholds) -> list[Verdict]:
-    """Return every verdict that holds of one run."""
-    overflow, diverging = course.find_overflow(e, t), course.find_divergence(e, t)
-    twins, absent = layers.find_twins(e, t), layers.find_absent(e)
-    found = [verdict for verdict in (overflow, diverging, twins, *absent) if verdict is not None]
-    if overflow is None:
-        converged = None if diverging is not None else course.find_convergence(e, t)
-        found += [converged] if converged is not None else _of_layers(e, t, depth_steps(e, t), twins is not None)
-    if found:
-        return found
-    blocked = depth.blocked_by_zero_weights(e, e.tail)
-    if blocked is not None:
-        sentence = "The weights of {layer} are all zero, so no gradient passes yet; look again after a step."
-        return [_unsure(say(sentence, layer=blocked))]
-    names, profile = depth.profile_of(e, e.tail)
-    if len(profile) < t.least_layers:
-        sentence = "Delta was measured in {layers} layer(s), which says nothing of depth."
-        return [_unsure(say(sentence, layers=len(profile)))]
-    decay = fit_decay(profile)
-    numbers = {"decades, last to first layer": decay.total, "decades per layer": decay.rate}
-    factor, measured = 10 ** abs(decay.total), len(names)
-    if factor < 10:
-        kept = say("Delta keeps its size over {layers} layers to within a factor of {factor:.3g}.", layers=measured,
-                   factor=factor)  # fmt: skip
-    elif decay.total > 0:
-        sentence = (
-            "Delta is {factor:.3g} times smaller in the first of {layers} layers than in the last; from {line:.3g} "
-            "times on it counts as vanishing."
-        )
-        kept = say(sentence, layers=measured, factor=factor, line=10**t.lost_decades)
-    else:
-        sentence = (
-            "Delta is {factor:.3g} times larger in the first of {layers} layers than in the last; from {line:.3g} "
-            "times on it counts as exploding."
-        )
-        kept = say(sentence, layers=measured, factor=factor, line=10**t.gained_decades)
-    return [Verdict("healthy", (), kept, numbers)]
-
-
-def depth_steps(e: Evidence, t: Thresholds) -> slice:
-    """Return the steps by which depth is judged: what a diverging run does later is the learning rate's doing."""
-    return slice(0, 1) if course.find_divergence(e, t) is not None else e.tail
-
-
-def _of_layers(e: Evidence, t: Thresholds, steps: slice, alike: bool) -> list[Verdict]:
-    dead, saturated = layers.find_dead(e, t), layers.find_saturation(e, t)
-    underflow = layers.find_underflow(e, t)
-    decay = depth.find_depth(e, t, steps)
-    explained = dead or saturated or alike or underflow or depth.blocked_by_zero_weights(e, steps) is not None
-    if decay is not None and explained and math.isinf(decay.evidence.get("decades lost", 0.0)):
-        decay = None
-    found = [dead, saturated, decay, *depth.find_time(e, t), underflow, course.find_frozen_updates(e, t)]
-    return [verdict for verdict in found if verdict is not None]
-
-
-def _unsure(sentence: str) -> Verdict:
-    return Verdict("not enough evidence", (), sentence)
-
-
-def _power(decades: float) -> str:
-    # 10^decades, also beyond float64.
-    return f"{10.0**decades:.3g}" if abs(decades) < 4 else f"1e{decades:+.1f}"
+    if len(names) > 3:
+        return say("{first} … {last} ({layers} layers)", first=names[0], last=names[-1], layers=len(names))
+    return listed(names)

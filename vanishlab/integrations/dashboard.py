@@ -1,4 +1,4 @@
-"""What a dashboard is given of a record: a handful of numbers a step, and one figure."""
+"""`Dashboard`: the numbers of each step and the one figure that a dashboard is given of a record."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from vanishlab.errors import InputError
 from vanishlab.plots import three_curves
-from vanishlab.record import Record
+from vanishlab.recording.record import Record
 
 
 def summarise(record: Record, step: int = -1) -> dict[str, float]:

@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from vanishlab.errors import InputError
 from vanishlab.integrations.dashboard import Dashboard
-from vanishlab.record import Record
-from vanishlab.recorder import GradientRecorder
+from vanishlab.recording.record import Record
+from vanishlab.recording.recorder import GradientRecorder
 
 
 class Follower:

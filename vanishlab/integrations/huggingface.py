@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vanishlab.integrations.dashboard import Dashboard
 from vanishlab.integrations.following import Follower
-from vanishlab.record import Record
+from vanishlab.recording.record import Record
 
 
 class GradientCallback(TrainerCallback):

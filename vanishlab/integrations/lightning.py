@@ -19,7 +19,7 @@ except ImportError as error:
 
 from vanishlab.integrations.dashboard import Dashboard
 from vanishlab.integrations.following import Follower
-from vanishlab.record import Record
+from vanishlab.recording.record import Record
 
 
 class GradientCallback(Callback):

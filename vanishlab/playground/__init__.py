@@ -1,6 +1,7 @@
 """The playground: a page in the browser that trains, predicts and draws whenever a slider moves.
 
-`settings` is what the controls say, `measuring` trains and predicts it, `pictures` draws, `lessons` asks, `words` holds
-every sentence in every language, `page` makes HTML of it, `stage` does all that for one browser session, `controls` and
-`app` are the marimo page, and `serve` starts it. All but those two work without marimo.
+`settings` is what the controls say, `measuring` trains and predicts it, `pictures` draws, `lessons` asks and `answers`
+measures, `page` makes HTML of it, `stage` does all that for one browser session, `controls` and `app` are the marimo
+page, `serve` starts it, and `guard` answers nobody else. All but `controls` and `app`, and `serve` once it serves, work
+without marimo. What is said stands in English where it is said; its Chinese is in `language/chinese_playground`.
 """

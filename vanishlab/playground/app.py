@@ -16,26 +16,29 @@ app = marimo.App(width="full", app_title="vanishlab playground")
 def _():
     import marimo as mo
 
-    from vanishlab.playground import controls, lessons, page
+    from vanishlab.language.sentences import LANGUAGES, say, speaking
+    from vanishlab.playground import answers, controls, lessons, page
     from vanishlab.playground.stage import Stage
-    from vanishlab.playground.words import LANGUAGES, say
 
-    language = mo.query_params().get("language") or mo.cli_args().get("language") or "en"
-    language = language if language in LANGUAGES else "en"
+    _asked = mo.query_params().get("language")
+    _request = mo.app_meta().request
+    _served = _request.meta.get("language") if _request else None  # `serve` says it; `marimo run` does not
+    language = next((each for each in LANGUAGES if each == _asked), None) or str(_served or "en")
     stage = Stage(language)  # this browser session's own
     # The buttons that set these look different afterwards, so their cell runs again too.
     held, set_held = mo.state(None, allow_self_loops=True)
     lesson_now, set_lesson = mo.state(None, allow_self_loops=True)
-    mo.Html(page.header(language))
-    return controls, held, language, lesson_now, lessons, mo, say, set_held, set_lesson, stage
+    with speaking(language):
+        _header = page.header()
+    mo.Html(_header)
+    return answers, controls, held, language, lesson_now, lessons, mo, say, set_held, set_lesson, speaking, stage
 
 
 @app.cell
-def _(language, lesson_now, lessons, mo, say, set_lesson):
-    _names = {None: say(language, "free play")}
-    _names |= {
-        each: f"{number} · {say(language, f'{each.name} title')}" for number, each in enumerate(lessons.LESSONS, 1)
-    }
+def _(language, lesson_now, lessons, mo, say, set_lesson, speaking):
+    with speaking(language):
+        _names = {None: say("Free play")}
+        _names |= {each: f"{number} · {say(each.title)}" for number, each in enumerate(lessons.LESSONS, 1)}
     lesson_buttons = mo.ui.array(
         [
             mo.ui.button(
@@ -51,25 +54,26 @@ def _(language, lesson_now, lessons, mo, say, set_lesson):
 
 
 @app.cell
-def _(language, lesson_now, mo, say):
+def _(language, lesson_now, mo, say, speaking):
     lesson = lesson_now()
     guess = None
     _shown = None
     if lesson is not None:
-        guess = mo.ui.radio({say(language, f"{lesson.name} choice {place}"): place for place in range(lesson.choices)})
-        _shown = mo.vstack([mo.md(say(language, f"{lesson.name} question")), guess])
+        with speaking(language):
+            guess = mo.ui.radio({say(choice): place for place, choice in enumerate(lesson.choices)})
+            _shown = mo.vstack([mo.md(say(lesson.question)), guess])
     mo.output.replace(_shown)
     return guess, lesson
 
 
 @app.cell
-def _(guess, language, lesson, lessons, mo):
+def _(answers, guess, language, lesson, mo):
     mo.stop(guess is None or guess.value is None)
     _place = guess.value if guess is not None else 0
 
     def _answer():
         thread = mo.current_thread()
-        lessons.answer(
+        answers.answer(
             lesson, _place, language, lambda html: mo.output.replace(mo.Html(html)), lambda: thread.should_exit
         )
 
@@ -78,8 +82,9 @@ def _(guess, language, lesson, lessons, mo):
 
 
 @app.cell
-def _(controls, language, lesson, lessons, mo):
-    _panel = controls.panel(lessons.preset(lesson), language)
+def _(controls, language, lesson, lessons, mo, speaking):
+    with speaking(language):
+        _panel = controls.panel(lessons.preset(lesson))
     # A name for each: marimo runs a cell again when an element that the cell names has changed.
     activation, data, depth, examples = (_panel[name] for name in ("activation", "data", "depth", "examples"))
     initialization, learning_rate = _panel["initialization"], _panel["learning_rate"]
@@ -135,13 +140,12 @@ def _(
 
 
 @app.cell
-def _(guess, held, language, mo, say, set_held, stage):
+def _(guess, held, language, mo, say, set_held, speaking, stage):
     mo.stop(guess is not None and guess.value is None)  # of a lesson nothing shows before the guess
-    stop_button = mo.ui.button(label=say(language, "stop"), kind="danger", on_click=lambda _: stage.stop())
-    hold_button = mo.ui.button(label=say(language, "hold"), on_click=lambda _: set_held(stage.result))
-    release_button = mo.ui.button(
-        label=say(language, "release"), on_click=lambda _: set_held(None), disabled=held() is None
-    )
+    with speaking(language):
+        stop_button = mo.ui.button(label=say("Stop"), kind="danger", on_click=lambda _: stage.stop())
+        hold_button = mo.ui.button(label=say("Hold this one as A"), on_click=lambda _: set_held(stage.result))
+        release_button = mo.ui.button(label=say("Let A go"), on_click=lambda _: set_held(None), disabled=held() is None)
     mo.hstack([stop_button, hold_button, release_button], justify="start", wrap=True)
     return
 
@@ -166,9 +170,11 @@ def _(controls, guess, held, mo, stage, values):
 
 
 @app.cell
-def _(controls, guess, language, mo, values):
+def _(controls, guess, language, mo, speaking, values):
     mo.stop(guess is not None and guess.value is None)
-    controls.code(values, language)
+    with speaking(language):
+        _code = controls.code(values)
+    mo.output.replace(_code)
     return
 
 

@@ -1,19 +1,16 @@
-"""Five short lessons: a question, a guess to make first, and the answer, measured when the guess is made.
+"""The five lessons: a question, choices to guess from, and the answer that the measured numbers complete (`answers`).
 
 Which choice is right is not written down anywhere: `conclude` reads it off the measurement.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from vanishlab.playground import page
-from vanishlab.playground.measuring import Failed, Outdated, Result, measure
-from vanishlab.playground.pictures import comparison_picture
+from vanishlab.playground.measuring import Result
 from vanishlab.playground.settings import Settings
-from vanishlab.playground.words import say
-from vanishlab.theory.meanfield import network_mean_field
+from vanishlab.theory.meanfield.fixed_points import network_mean_field
 
 LEARNED = 0.15  # training accuracy above guessing that counts as having learned something: 10 of 64 examples
 _RATES = (0.1, 1.0, 10.0, 100.0)
@@ -29,12 +26,15 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """One lesson; its sentences are in `lesson_words` under its name."""
+    """One lesson, in the English sentences that `say` is given. An answer says only what its numbers show."""
 
     name: str
+    title: str
     networks: Mapping[str, Settings]
     """What is measured, by its label in picture and table; the first one is left in the playground."""
-    choices: int
+    question: str
+    choices: tuple[str, ...]
+    answer: str
     conclude: Callable[[Mapping[str, Result]], Outcome]
 
 
@@ -131,37 +131,120 @@ _XAVIER = Settings(depth=10, initialization="xavier_normal", steps=60)
 _TANH = Settings(depth=30, activation="tanh", initialization="gaussian", sigma_b=0.05, learning_rate=0.03, steps=60)
 
 LESSONS = (
-    Lesson("sigmoid", {"sigmoid": _TWENTY, "linear": replace(_TWENTY, activation="linear")}, 3, _sigmoid),
     Lesson(
-        "rates",
-        {f"{rate:g}": replace(_XAVIER, learning_rate=rate) for rate in _RATES}
+        name="sigmoid",
+        title="Why sigmoid vanishes",
+        networks={"sigmoid": _TWENTY, "linear": replace(_TWENTY, activation="linear")},
+        question=(
+            "**20 sigmoid layers, PyTorch's default initialisation.** Backpropagation sends a signal, delta, from "
+            "the readout back to layer 1. How much of it arrives? *Make a guess first; then it is measured.*"
+        ),
+        choices=(
+            "about a twentieth, a little less per layer",
+            "about a thousandth",
+            "less than a millionth",
+        ),
+        answer=(
+            "Layer 1 gets {ratio} of what the readout gets (theory, without having seen a weight: {theory}). Every "
+            "layer on the way back multiplies delta by {factor}. With the same weights and no activation it is "
+            "{linear}; the quotient, {slope}, is the sigmoid's doing: its slope is nowhere larger than 1/4."
+        ),
+        conclude=_sigmoid,
+    ),
+    Lesson(
+        name="rates",
+        title="Why the learning rate alone does not save it",
+        networks={f"{rate:g}": replace(_XAVIER, learning_rate=rate) for rate in _RATES}
         | {_ONE_LAYER: replace(_XAVIER, depth=1, learning_rate=1.0)},
-        4,
-        _rates,
+        question=(
+            "**10 sigmoid layers, Xavier's initialisation, 60 steps.** The first layers get almost nothing. So let "
+            "us take larger steps: which learning rate teaches the network something?"
+        ),
+        choices=(
+            "a small one, 0.1",
+            "a larger one, 1 or 10",
+            "a very large one, 100",
+            "none of them",
+        ),
+        answer=(
+            "The best of the four ends at a training accuracy of {best}; always naming the most frequent digit "
+            "gives {guessing}. A network of one hidden layer reaches {shallow} in the same 60 steps. A learning "
+            "rate multiplies the step of every layer by the same number, and layer 1 still gets {ratio} of what "
+            "the readout gets."
+        ),
+        conclude=_rates,
     ),
     Lesson(
-        "initializations",
-        {name: replace(_RELU, initialization=name) for name in ("torch_default", "xavier_normal", "kaiming_normal")},
-        3,
-        _initializations,
+        name="initializations",
+        title="What initialisation does",
+        networks={
+            name: replace(_RELU, initialization=name) for name in ("torch_default", "xavier_normal", "kaiming_normal")
+        },
+        question=(
+            "**20 ReLU layers.** PyTorch's default initialisation draws weights √6 ≈ 2.4 times smaller than "
+            "Kaiming's. How much more of delta reaches layer 1 with Kaiming's?"
+        ),
+        choices=(
+            "about 2.4 times more",
+            "about 50 times more, 2.4 for each layer",
+            "millions of times more",
+        ),
+        answer=(
+            "{gain} times more: 2.4 per layer is a factor, and 20 layers multiply it, 6 to the power of 10 = "
+            "{power}. Training accuracy after 60 steps: {default} with PyTorch's default, {xavier} with Xavier's, "
+            "{kaiming} with Kaiming's (guessing: {guessing})."
+        ),
+        conclude=_initializations,
     ),
     Lesson(
-        "bypasses",
-        {
+        name="bypasses",
+        title="Normalisation and residual connections",
+        networks={
             "residual": replace(_BYPASS, residual="plain"),
             "residual, scale from 0": replace(_BYPASS, residual="learned"),
             "batch norm": replace(_BYPASS, normalization="batch"),
             "residual + batch norm": replace(_BYPASS, residual="plain", normalization="batch"),
             "none": _BYPASS,
         },
-        3,
-        _bypasses,
+        question=(
+            "**30 ReLU layers, Kaiming's initialisation.** A residual connection, h + φ(z), gives the signal a way "
+            "around every layer. What does delta do on its way back to layer 1?"
+        ),
+        choices=(
+            "it keeps its size, within a factor of ten",
+            "it vanishes",
+            "it explodes",
+        ),
+        answer=(
+            "Layer 1 gets {ratio} times what the readout gets: h + φ(z) adds up, forwards too, and the loss before "
+            "the first step is {loss} (the last finite one: {end}). With a branch scale that starts at 0 the ratio "
+            "is {learned}, and the network reaches a training accuracy of {learned accuracy}. Batch normalisation "
+            "alone gives {batch} (theory: {batch theory}); with the residual connections around it {both}, and "
+            "{both accuracy}. Without either the 40 steps end at {bare accuracy}."
+        ),
+        conclude=_bypasses,
     ),
     Lesson(
-        "chaos",
-        {f"σ_w = {scale:g}": replace(_TANH, sigma_w=scale) for scale in (0.7, 1.2, 2.5)},
-        4,
-        _chaos,
+        name="chaos",
+        title="The edge of chaos",
+        networks={f"σ_w = {scale:g}": replace(_TANH, sigma_w=scale) for scale in (0.7, 1.2, 2.5)},
+        question=(
+            "**30 tanh layers, weights of scale σ_w, biases of scale σ_b = 0.05.** The phase diagram has an "
+            "ordered side, where gradients vanish, and a chaotic one, where they explode. Which σ_w learns?"
+        ),
+        choices=(
+            "0.7, well inside the ordered phase",
+            "1.2, close to the line between them",
+            "2.5, well inside the chaotic phase",
+            "none of them",
+        ),
+        answer=(
+            "Theory multiplies delta's mean square per layer by χ = {ordered chi} at σ_w = 0.7, {edge chi} at 1.2, "
+            "{chaotic chi} at 2.5. Measured, layer 1 gets {ordered}, {edge} and {chaotic} of what the readout "
+            "gets, and 60 steps end at a training accuracy of {ordered accuracy}, {edge accuracy} and "
+            "{chaotic accuracy} (guessing: {guessing})."
+        ),
+        conclude=_chaos,
     ),
 )
 
@@ -169,55 +252,3 @@ LESSONS = (
 def preset(lesson: Lesson | None) -> Settings:
     """Return what the controls begin with: the lesson's first network, or the default."""
     return Settings() if lesson is None else next(iter(lesson.networks.values()))
-
-
-def answer(
-    lesson: Lesson, guess: int, language: str, show: Callable[[str], object], outdated: Callable[[], bool]
-) -> None:
-    """Measure the lesson's networks, showing how far it is, and show what came out beside the guess."""
-    found: dict[str, Result] = {}
-    steps = sum(settings.steps + 1 for settings in lesson.networks.values())
-    started = time.monotonic()
-    try:
-        for settings in lesson.networks.values():
-            done = sum(one.settings.steps + 1 for one in found.values())
-            label = next(label for label in lesson.networks if label not in found)
-
-            def progress(step: int, done: int = done) -> None:
-                if step % 5 == 0:
-                    show(page.progress(done + step, steps, time.monotonic() - started, language))
-
-            found[label] = measure(settings, progress=progress, outdated=outdated)
-        html = conclusion(lesson, found, guess, language)
-    except Outdated:
-        return
-    except Failed as failed:
-        html = page.failure(str(failed), language)
-    if not outdated():
-        show(html)
-
-
-def conclusion(lesson: Lesson, found: Mapping[str, Result], guess: int, language: str) -> str:
-    """Return the answer as HTML: whether the guess was right, the sentence with its numbers, a table, a picture."""
-    outcome = lesson.conclude(found)
-    right = say(language, f"{lesson.name} choice {outcome.right}")
-    verdict = say(language, "right" if guess == outcome.right else "not so", right=right)
-    columns = [say(language, name) for name in ("network", "ratio", "theory", "losses", "accuracy", "verdict")]
-    rows = [
-        [
-            label,
-            page.power(one.first_last),
-            page.power(one.predicted_first_last),
-            f"{page.power(one.losses[0])} → {page.power(one.losses[1])}",
-            f"{one.accuracy:.2f}",
-            ", ".join(say(language, each.name) for each in one.diagnosis.verdicts),
-        ]
-        for label, one in found.items()
-    ]
-    return page.lesson(
-        verdict,
-        guess == outcome.right,
-        say(language, f"{lesson.name} answer", **outcome.values),
-        page.table(columns, rows) + page.figure(comparison_picture(found, language)),
-        say(language, "go on"),
-    )

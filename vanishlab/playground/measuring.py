@@ -1,4 +1,4 @@
-"""Trains, judges and predicts one setting: what is on screen, as numbers. Stops when asked, and keeps what there is."""
+"""The measurement of one setting: trained, judged and predicted. It stops when asked, and keeps what there is."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vanishlab.analysis.verdict import Diagnosis, diagnose
+from vanishlab.analysis.diagnosis import Diagnosis, diagnose
 from vanishlab.data import Dataset, load_data
 from vanishlab.errors import InputError, first_line
 from vanishlab.playground.settings import Settings
-from vanishlab.record import Record
-from vanishlab.theory.meanfield import network_point
+from vanishlab.recording.record import Record
+from vanishlab.theory.meanfield.fixed_points import network_point
 from vanishlab.theory.prediction import Prediction, predict
+from vanishlab.training.processes import one_blas_thread
+
+SESSION_BYTES = 1e9
+"""What one session may hold while a network is trained, and while it is predicted."""
+_PAIR_BYTES = 28.0  # of theory, for each layer and pair of examples: measured at 100 layers and 1,000 examples
 
 
 class Outdated(Exception):
@@ -104,7 +109,7 @@ def _measure(
 ) -> Result:
     import torch
 
-    from vanishlab.training import TrainingInterrupted, train
+    from vanishlab.training.loop import TrainingInterrupted, train
 
     # One run is computed by one thread in any case (`train`). Said here, in each of the page's threads, no two of them
     # hand each other a number of threads that the other one has borrowed.
@@ -112,6 +117,7 @@ def _measure(
     started = time.perf_counter()
     network, training = settings.network(), settings.training()
     data = load_data(settings.data, max_examples=settings.examples)
+    _check_memory(settings, data)
     if outdated():
         raise Outdated
 
@@ -150,12 +156,27 @@ def _measure(
     )
 
 
-def _predict(settings: Settings, data: Dataset) -> tuple[Prediction | None, str]:
-    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+def _check_memory(settings: Settings, data: Dataset) -> None:
+    """Raise `InputError` where training would hold more than a session may, before anything is built."""
+    from vanishlab.training.memory import run_bytes
 
+    need = run_bytes(settings.network(), settings.training(), data)
+    if need > SESSION_BYTES:
+        raise InputError(
+            f"depth, width and examples must need at most {SESSION_BYTES / 1e9:.2g} GB of memory in one session, "
+            f"got {settings.depth}, {settings.width} and {settings.examples}, about {need / 1e9:.2g} GB"
+        )
+
+
+def _predict(settings: Settings, data: Dataset) -> tuple[Prediction | None, str]:
+    need = _PAIR_BYTES * settings.depth * len(data.y) ** 2
+    if need > SESSION_BYTES:
+        return None, (
+            f"depth and examples must need at most {SESSION_BYTES / 1e9:.2g} GB of memory in one session, got "
+            f"{settings.depth} and {len(data.y)}, about {need / 1e9:.2g} GB"
+        )
     try:
-        # On a busy machine, BLAS's threads wait for each other over kernels this small: 1.4 s where one takes 0.04 s.
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             return predict(settings.network(), data), ""
     except InputError as error:
         return None, str(error)

@@ -1,14 +1,14 @@
-"""Puts numbers, sentences and pictures together as HTML; everything that is not ours alone is escaped."""
+"""The page's HTML: numbers, sentences and pictures put together, and what is not ours alone escaped."""
 
 import base64
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from vanishlab.analysis.findings import WELL
+from vanishlab.analysis.verdict import WELL
+from vanishlab.language.sentences import LANGUAGES, say, speaking, spoken
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.pictures import END, START, THEORY, Picture, pictures_of
-from vanishlab.playground.words import LANGUAGES, say
 
 STYLE = """<style>
 .vl h1 {font-size: 1.6rem; margin: 0 0 .2rem}
@@ -51,20 +51,32 @@ STYLE = """<style>
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def header(language: str) -> str:
+def header() -> str:
     """Return the top of the page: what it is, and the way to its other languages."""
-    others = " · ".join(
-        f'<a href="?language={code}" target="_self">{name}</a>' for code, name in LANGUAGES.items() if code != language
+    title = escape(say("vanishlab playground"))
+    question = escape(
+        say(
+            "What happens to the gradient on its way back through a deep network? Move a slider: a network is trained, "
+            "predicted and drawn."
+        )
     )
-    words = f"<h1>{escape(say(language, 'title'))}</h1><p>{escape(say(language, 'question'))} {others}</p>"
-    return STYLE + _block(words)
+    others = " · ".join(
+        f'<a href="?language={code}" target="_self">{_own_name(code)}</a>' for code in LANGUAGES if code != spoken()
+    )
+    return STYLE + _block(f"<h1>{title}</h1><p>{question} {others}</p>")
 
 
-def progress(step: int, steps: int, seconds: float, language: str, before: str = "") -> str:
+def _own_name(language: str) -> str:
+    """Return the name of a language in that language, as those who read it look for it."""
+    with speaking(language):
+        return say("English")
+
+
+def progress(step: int, steps: int, seconds: float, before: str = "") -> str:
     """Return a bar at `step` of `steps`, reached after `seconds`, above what was shown before, paled."""
-    words = say(language, "progress", step=step, steps=steps)
+    words = say("step {step} of {steps}", step=step, steps=steps)
     if step and seconds > 1.0:
-        words = say(language, "remaining", progress=words, seconds=seconds / step * (steps - step))
+        words = say("{progress}, about {seconds:.0f} s left", progress=words, seconds=seconds / step * (steps - step))
     share = 100.0 * step / max(steps, 1)
     bar = f'<p class="vl-progress">{escape(words)}</p><div class="vl-bar"><div style="width: {share:.1f}%"></div></div>'
     return _block(bar) + (f'<div class="vl-busy">{before}</div>' if before else "")
@@ -77,35 +89,35 @@ def waiting(words: str, before: str = "") -> str:
     )
 
 
-def failure(sentence: str, language: str) -> str:
+def failure(sentence: str) -> str:
     """Return the one sentence for what could not be done."""
-    words = say(language, "failed", why=sentence.rstrip("."))
+    words = say("This cannot be done: {why}.", why=sentence.rstrip("."))
     return _block(f'<div class="vl-verdict vl-failed" role="alert">{escape(words)}</div>')
 
 
-def shown(result: Result, language: str, held: Result | None = None) -> str:
+def shown(result: Result, held: Result | None = None) -> str:
     """Return everything about one result; with `held`, both of them, picture beside picture."""
     if held is None:
-        pictures = _figures(pictures_of(result, language), "vl-grid")
-        return _block(_findings(result, language) + key(language) + pictures, result)
-    labels = say(language, "held"), say(language, "now")
+        pictures = _figures(pictures_of(result), "vl-grid")
+        return _block(_findings(result) + key() + pictures, result)
+    labels = say("A, held"), say("B, now")
     points = {
         label: one.point
         for label, one in zip(labels, (held, result), strict=True)
         if one.point is not None and one.settings.activation == result.settings.activation
     }
     pictures = [
-        {picture.name: picture for picture in pictures_of(one, language, points if one is result else None)}
+        {picture.name: picture for picture in pictures_of(one, points if one is result else None)}
         for one in (held, result)
     ]
     heads = "".join(
-        f'<div><p class="vl-head">{escape(label)}: {escape(in_short(one))}</p>{_findings(one, language)}</div>'
+        f'<div><p class="vl-head">{escape(label)}: {escape(in_short(one))}</p>{_findings(one)}</div>'
         for label, one in zip(labels, (held, result), strict=True)
     )
     rows = [_figures([side[name] for side in pictures if name in side], "vl-pair") for name in pictures[1]]
     rows += [_figures([picture], "vl-pair") for name, picture in pictures[0].items() if name not in pictures[1]]
     between = '<div style="height: 12px"></div>'
-    return _block(f'<div class="vl-pair">{heads}</div>{key(language)}{between.join(rows)}', result)
+    return _block(f'<div class="vl-pair">{heads}</div>{key()}{between.join(rows)}', result)
 
 
 def lesson(verdict: str, right: bool, answer: str, evidence: str, afterwards: str) -> str:
@@ -143,12 +155,16 @@ def figure(picture: Picture) -> str:
     )
 
 
-def key(language: str) -> str:
+def key() -> str:
     """Return what the colours of the three curves mean."""
-    entries = (("band", THEORY, "key theory"), ("dot", START, "key start"), ("", END, "key end"))
+    entries = (
+        ("band", THEORY, say("theory, ± 2 standard deviations")),
+        ("dot", START, say("measured before training")),
+        ("", END, say("after training")),
+    )
     spans = "".join(
-        f'<span><i class="{kind}" style="background: {color}"></i>{escape(say(language, name))}</span>'
-        for kind, color, name in entries
+        f'<span><i class="{kind}" style="background: {color}"></i>{escape(words)}</span>'
+        for kind, color, words in entries
     )
     return f'<div class="vl-key">{spans}</div>'
 
@@ -165,33 +181,45 @@ def power(value: float) -> str:
     return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"
 
 
-def _findings(result: Result, language: str) -> str:
+def _findings(result: Result) -> str:
     verdicts = result.diagnosis.verdicts
-    names = ", ".join(say(language, verdict.name) for verdict in verdicts)
+    names = ", ".join(say(verdict.name) for verdict in verdicts)
     sentences = " ".join(verdict.sentence for verdict in verdicts)
     well = "well" if all(verdict.name in WELL for verdict in verdicts) else ""
     start, end = result.losses
     test = result.record.test_accuracy[0, -1]
     lines = [
-        say(language, "summary", factor=power(result.diagnosis.decay.factor), ratio=_arrives(result, language)),
-        say(language, "trained", start=f"{start:.3g}", end=f"{end:.3g}", accuracy=result.accuracy,
-            guessing=result.guessing, test=test),
-    ]  # fmt: skip
+        say(
+            "On its way back delta is multiplied by {factor} per layer. Layer 1 over readout: {ratio}.",
+            factor=power(result.diagnosis.decay.factor),
+            ratio=_arrives(result),
+        ),
+        say(
+            "Loss {start} → {end}; training accuracy {accuracy:.2f} (guessing: {guessing:.2f}), "
+            "test accuracy {test:.2f}.",
+            start=f"{start:.3g}",
+            end=f"{end:.3g}",
+            accuracy=result.accuracy,
+            guessing=result.guessing,
+            test=test,
+        ),
+    ]
     step = int(result.record.step[-1])
     if result.record.diverged[0]:
-        lines.append(say(language, "diverged", step=int(result.record.diverged_step[0])))
+        diverged = int(result.record.diverged_step[0])
+        lines.append(say("The run diverged at step {step}; shown is what came before.", step=diverged))
     if result.stopped:
-        lines.append(say(language, "stopped", step=step, steps=result.settings.steps))
+        lines.append(say("Stopped after {step} of {steps} steps.", step=step, steps=result.settings.steps))
     if result.unpredicted:
-        lines.append(say(language, "no theory", why=result.unpredicted))
+        lines.append(say("No prediction: {why}.", why=result.unpredicted))
     if result.pointless:
-        lines.append(say(language, "no point", why=result.pointless))
+        lines.append(say("No place in the phase diagram: {why}.", why=result.pointless))
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<div class="vl-verdict {well}"><b>{escape(names)}</b><p>{escape(sentences)}</p></div>{told}'
 
 
-def _arrives(result: Result, language: str) -> str:
-    return power(result.first_last) if result.first_last != 0 else say(language, "nothing")
+def _arrives(result: Result) -> str:
+    return power(result.first_last) if result.first_last != 0 else say("nothing that float32 can hold")
 
 
 def _figures(pictures: Iterable[Picture], kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Draws what the page shows: small pictures, one idea each, which the page puts side by side or below each other.
+"""The page's pictures: small ones, one idea each, which stand side by side or below each other.
 
 Every picture is drawn in `_draw`, one at a time: matplotlib's settings and fonts are the process's, and the page's
 sessions are threads of one process.
@@ -17,13 +17,18 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vanishlab import plots
+from vanishlab.language.sentences import say, speaking, spoken
 from vanishlab.playground.measuring import Result
-from vanishlab.playground.words import say
 from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height, set_layer_axis
 from vanishlab.plots.fonts import make_legible
-from vanishlab.theory.phase_diagram import PhaseDiagram, phase_diagram
+from vanishlab.theory.phases import PhaseDiagram, phase_diagram
 
-CURVES = ("activation_rms", "delta_rms", "gradient_norm")
+CURVES: Mapping[str, str] = {
+    "activation_rms": "activation RMS: the signal going forward",
+    "delta_rms": "delta RMS: the signal coming back",
+    "gradient_norm": "gradient norm: what each layer is told",
+}
+"""The quantities that have a curve, and what stands below it."""
 THEORY, START, END = "#D55E00", "#0072B2", "#009E73"  # the first two are those of `plots.prediction_profile`
 _SIZE = (4.3, 3.2)  # inches; about a third of a wide window, the whole of a phone
 _DPI = 150
@@ -46,19 +51,17 @@ class Picture:
     png: bytes
 
 
-def pictures_of(result: Result, language: str = "en", points: Mapping[str, tuple[float, float]] | None = None) -> list[
-    Picture
-]:  # fmt: skip
+def pictures_of(result: Result, points: Mapping[str, tuple[float, float]] | None = None) -> list[Picture]:
     """Return the pictures of one result; `points` are those in its phase diagram, its own where not given."""
-    drawn = [curve_picture(result, quantity, language) for quantity in CURVES]
-    drawn += [history_picture(result, language), loss_picture(result, language)]
+    drawn = [curve_picture(result, quantity) for quantity in CURVES]
+    drawn += [history_picture(result), loss_picture(result)]
     if result.point is not None:
-        own = points or {say(language, "this network"): result.point}
-        drawn.append(phase_picture(result.settings.activation, tuple(own.items()), language))
+        own = points or {say("this network"): result.point}
+        drawn.append(phase_picture(result.settings.activation, tuple(own.items())))
     return drawn
 
 
-def curve_picture(result: Result, quantity: str, language: str = "en") -> Picture:
+def curve_picture(result: Result, quantity: str) -> Picture:
     """Draw one of the three curves: theory with its band, measurement before training, and the end of training."""
     record = result.record
     values = record.layer_quantity(quantity)  # (run, step, layer)
@@ -77,35 +80,41 @@ def curve_picture(result: Result, quantity: str, language: str = "en") -> Pictur
             ax.plot(record.layer, end, color=END, linewidth=1.6, zorder=2.5, marker=".", markersize=3.0)
             (fit_decade_axis if result.prediction is not None else fit_log_axis)([ax])
 
-    name = say(language, quantity)
-    alternative = say(language, "curve read out", quantity=name, first=f"{values[0, 0, 0]:.3g}",
-                      last=f"{values[0, 0, -1]:.3g}", end=f"{last[0]:.3g}")  # fmt: skip
-    return Picture(quantity, name, alternative, _draw(draw, language, margins=_CURVE))
+    name = say(CURVES[quantity])
+    alternative = say(
+        "{quantity}. Before training: {first} in layer 1, {last} in the readout. In layer 1 at the end: {end}.",
+        quantity=name,
+        first=f"{values[0, 0, 0]:.3g}",
+        last=f"{values[0, 0, -1]:.3g}",
+        end=f"{last[0]:.3g}",
+    )
+    return Picture(quantity, name, alternative, _draw(draw, margins=_CURVE))
 
 
-def history_picture(result: Result, language: str = "en") -> Picture:
+def history_picture(result: Result) -> Picture:
     """Draw delta over layer × step."""
-    png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), language, margins=_MAP)
-    caption = say(language, "history")
-    return Picture("history", caption, f"{caption}: {say(language, result.diagnosis.verdicts[0].name)}", png)
+    png = _draw(lambda ax: plots.history(ax, result.record, 0, "delta_rms"), margins=_MAP)
+    caption = say("delta, layer × step")
+    verdict = result.diagnosis.verdicts[0]
+    return Picture("history", caption, f"{caption}: {say(verdict.name)}", png)
 
 
-def loss_picture(result: Result, language: str = "en") -> Picture:
+def loss_picture(result: Result) -> Picture:
     """Draw the training loss against the step."""
-    png = _draw(lambda ax: plots.loss_curves(ax, result.record, key=False), language, margins=_CURVE)
+    png = _draw(lambda ax: plots.loss_curves(ax, result.record, key=False), margins=_CURVE)
     start, end = result.losses
-    caption = say(language, "loss")
+    caption = say("training loss")
     return Picture("loss", caption, f"{caption}: {start:.3g} → {end:.3g}", png)
 
 
-def phase_picture(activation: str, points: tuple[tuple[str, tuple[float, float]], ...], language: str) -> Picture:
+def phase_picture(activation: str, points: tuple[tuple[str, tuple[float, float]], ...]) -> Picture:
     """Draw the phase diagram of an activation with these points, label and (sigma_w, sigma_b) each, in it."""
-    caption = say(language, "phase")
+    caption = say("phase diagram: the edge of chaos")
     where = "; ".join(f"{label}: σ_w = {w:.3g}, σ_b = {b:.3g}" for label, (w, b) in points)
-    return Picture("phase", caption, f"{caption}: {where}", _phase_png(activation, points, language))
+    return Picture("phase", caption, f"{caption}: {where}", _phase_png(activation, points, spoken()))
 
 
-def comparison_picture(results: Mapping[str, Result], language: str = "en") -> Picture:
+def comparison_picture(results: Mapping[str, Result]) -> Picture:
     """Draw delta before training against the layer, for several results on one axis."""
     colors = (START, THEORY, END, "#CC79A7", "#E69F00", "#56B4E9", "0.3")
     # Networks that differ in their training alone begin alike: one curve, which has all their names.
@@ -124,9 +133,9 @@ def comparison_picture(results: Mapping[str, Result], language: str = "en") -> P
         fit_log_axis([ax])
         ax.legend(fontsize="small", frameon=False, loc="best")
 
-    caption = say(language, "compared")
+    caption = say("delta before training, by layer")
     readout = "; ".join(f"{label}: {result.first_last:.3g}" for label, result in results.items())
-    return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, language, (6.4, 3.6)))
+    return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, (6.4, 3.6)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -135,7 +144,8 @@ def _phase_png(activation: str, points: tuple[tuple[str, tuple[float, float]], .
     outside = furthest[0] > _REACH[0] or furthest[1] > _REACH[1]
     # A point that is further out still is drawn at the edge: a diagram around it would show nothing else.
     diagram = _diagram(activation, furthest if outside and max(furthest) <= _FURTHEST else None)
-    return _draw(lambda ax: plots.phase_map(ax, diagram, dict(points), legend=False), language)
+    with speaking(language):  # named, so that a picture is kept for each language
+        return _draw(lambda ax: plots.phase_map(ax, diagram, dict(points), legend=False))
 
 
 @functools.lru_cache(maxsize=32)
@@ -145,12 +155,11 @@ def _diagram(activation: str, around: tuple[float, float] | None) -> PhaseDiagra
 
 def _draw(
     draw: Callable[[Axes], object],
-    language: str,
     size: tuple[float, float] = _SIZE,
     margins: Mapping[str, float] | None = None,
 ) -> bytes:
     """Return the PNG of what `draw` puts on one axes: the only place where the page draws."""
-    with _LOCK, plots.language(language):
+    with _LOCK, plots.language(spoken()):
         layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06) if margins is None else None
         figure = Figure(figsize=size, layout=layout)
         if margins is not None:

@@ -1,20 +1,23 @@
-"""Starts the page: marimo's own server on this machine, in this process, with the page's file and language."""
+"""The page's server: marimo's app behind the guard, on this machine, in this process."""
 
+import contextlib
 import importlib.util
-import runpy
+import ipaddress
+import os
 import socket
-import sys
+import webbrowser
 from pathlib import Path
 
 from vanishlab.errors import InputError, check_choice, check_integer
-from vanishlab.playground.words import LANGUAGES
+from vanishlab.language.sentences import LANGUAGES
+from vanishlab.playground.guard import ASGIApp, Message, OwnPageOnly, Receive, Send
 
 PORT = 2718
 _SESSION = 30  # seconds that a session is kept after its window has gone
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, browser: bool = True) -> None:
-    """Serve the page until Ctrl-C; with `browser`, open it too.
+    """Serve the page until Ctrl-C, which ends the process, to itself alone (see `guard`); with `browser`, open it too.
 
     Raises `InputError` without marimo, for an unknown language, and for an address that is not free.
     """
@@ -22,28 +25,53 @@ def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, br
     check_integer("port", port, 1, 65535)
     if importlib.util.find_spec("marimo") is None:
         raise InputError("playground needs marimo: pip install 'vanishlab[playground]'")
-    check_free(host, port)
-    # `python -m marimo run`, in this process: nothing is left behind when it is stopped, whatever the system.
-    sys.argv = ["marimo", *arguments(host, port, language, browser=browser)]
-    runpy.run_module("marimo", run_name="__main__", alter_sys=True)
+    host = host.strip("[]")
+    with listening(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
+        import uvicorn
+
+        # A second is what pages still open are given at the end.
+        app = OwnPageOnly(page_app(language), host, port)
+        config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+        print(f"the playground is at {url(host, port)} until Ctrl-C", flush=True)
+        if browser:
+            webbrowser.open(url(host, port))  # the socket listens already
+        uvicorn.Server(config).run(sockets=[listener])
+    # Nothing is left to save. The pages' threads may be in torch: Python's own end would wait for them, or abort.
+    os._exit(0)
 
 
-def arguments(host: str, port: int, language: str, *, browser: bool) -> list[str]:
-    """Return marimo's arguments. No token: it is this machine's own page; no sandbox: it needs no other packages."""
-    words = ["run", str(Path(__file__).with_name("app.py")), "--host", host, "--port", str(port)]
-    words += ["--no-token", "--no-sandbox", "--no-check", "--session-ttl", str(_SESSION)]
-    words += [] if browser else ["--headless"]
-    return [*words, "--", "--language", language]
+def page_app(language: str) -> ASGIApp:
+    """Return the page as an ASGI app that speaks `language` where its address asks for no other."""
+    from marimo import create_asgi_app
+
+    builder = create_asgi_app(quiet=True, session_ttl=_SESSION)
+    page = builder.with_app(path="", root=str(Path(__file__).with_name("app.py"))).build()
+
+    async def told(scope: Message, receive: Receive, send: Send) -> None:
+        await page({**scope, "meta": {"language": language}}, receive, send)
+
+    return told
 
 
-def check_free(host: str, port: int) -> None:
-    """Raise `InputError` for an address at which nothing can be served."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if sys.platform != "win32":  # there it would allow two servers on one port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputError(f"port must be free on {host}, got {port} ({reason}); name another with --port") from None
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; raise `InputError` for an address at which nothing can be served."""
+    if not host:  # for `socket` that is every address of the machine
+        raise InputError("host must be an address or a name of this machine, got ''")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InputError(f"port must be free on {host}, got {port} ({reason}); name another with --port") from None
+
+
+def url(host: str, port: int) -> str:
+    """Return the page's address for this machine's browser.
+
+    >>> url("127.0.0.1", 2718), url("::1", 80), url("0.0.0.0", 2718)
+    ('http://127.0.0.1:2718/', 'http://[::1]/', 'http://127.0.0.1:2718/')
+    """
+    with contextlib.suppress(ValueError):  # a name is no address
+        if (address := ipaddress.ip_address(host)).is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "::1"
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}/" if port == 80 else f"http://{host}:{port}/"

@@ -1,14 +1,13 @@
-"""`Stage`: what one browser session looks at. Works in the thread it is called in, and says how far it is."""
+"""`Stage`: one browser session's newest result, measured in the calling thread, with the progress shown."""
 
 import threading
 import time
 from collections.abc import Callable
 
-from vanishlab.language import speaking
+from vanishlab.language.sentences import say, speaking
 from vanishlab.playground import page
 from vanishlab.playground.measuring import Failed, Outdated, Result, measure
 from vanishlab.playground.settings import Settings
-from vanishlab.playground.words import say
 
 _EVERY = 0.2  # seconds between two looks at the progress
 _QUIET = 0.4  # seconds in which a run may end before its progress is shown: a page that flickers is hard to look at
@@ -37,38 +36,47 @@ class Stage:
     ) -> None:
         """Measure and draw what `settings` returns (beside `held`), and show it; leave when that is outdated.
 
-        A setting that cannot be done is shown as a sentence.
+        A setting that cannot be done is shown as a sentence. All of it is said in the session's language.
         """
         self._stop.clear()
         before = self.html
-        try:
-            wanted = settings()
-            if self.result is None or self.result.settings != wanted:
-                ticker = Ticker(wanted.steps, self.language, show, before)
-                with speaking(self.language):  # verdicts keep the language of the moment
-                    result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
-                if ticker.shown:
-                    ticker.say(say(self.language, "drawing"))
-                self.result = result
-            assert self.result is not None
-            html = page.shown(self.result, self.language, held)
-        except Outdated:
-            return
-        except Failed as failed:
-            self.result, html = None, page.failure(str(failed), self.language)
-        except Exception as error:  # in a picture, say: a sentence here too, and the page goes on
-            html = page.failure(f"{type(error).__name__}: {error}", self.language)
+        with speaking(self.language):
+            try:
+                html = self._html(settings(), held, show, outdated, before)
+            except Outdated:
+                return
+            except Failed as failed:
+                self.result, html = None, page.failure(str(failed))
+            except Exception as error:  # in a picture, say: a sentence here too, and the page goes on
+                html = page.failure(f"{type(error).__name__}: {error}")
         if not outdated():
             self.html = html
             show(html)
+
+    def _html(
+        self,
+        wanted: Settings,
+        held: Result | None,
+        show: Callable[[str], object],
+        outdated: Callable[[], bool],
+        before: str,
+    ) -> str:
+        """Return what is to be shown of the wanted settings, measured anew where the last result is of others."""
+        if self.result is None or self.result.settings != wanted:
+            ticker = Ticker(wanted.steps, show, before)
+            result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
+            if ticker.shown:
+                ticker.say(say("drawing"))
+            self.result = result
+        return page.shown(self.result, held)
 
 
 class Ticker:
     """Called with each step: shows the progress now and then, once a run has turned out to be a long one."""
 
-    def __init__(self, steps: int, language: str, show: Callable[[str], object], before: str = "") -> None:
+    def __init__(self, steps: int, show: Callable[[str], object], before: str = "") -> None:
         """Start the clock."""
-        self._steps, self._language, self._show, self._before = steps, language, show, before
+        self._steps, self._show, self._before = steps, show, before
         self._started = time.monotonic()
         self._last = self._started + _QUIET - _EVERY
         self.shown = False
@@ -78,7 +86,7 @@ class Ticker:
         now = time.monotonic()
         if now - self._last >= _EVERY:
             self._last, self.shown = now, True
-            self._show(page.progress(step, self._steps, now - self._started, self._language, self._before))
+            self._show(page.progress(step, self._steps, now - self._started, self._before))
 
     def say(self, words: str) -> None:
         """Show words in the place of the progress."""

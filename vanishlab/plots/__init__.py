@@ -12,14 +12,13 @@
 Nothing here computes more than records and predictions offer, opens a window, or touches pyplot's global state.
 """
 
+from vanishlab.plots.captions import describe_network
 from vanishlab.plots.figures import (
     comparison,
     history_figure,
     learning_rate_figure,
     phase_figure,
     prediction_figure,
-    save_both,
-    save_figure,
     sweep_figure,
     three_curves,
     training_figure,
@@ -32,8 +31,8 @@ from vanishlab.plots.phases import PhaseArtists, phase_map
 from vanishlab.plots.predictions import PredictionArtists, prediction_profile
 from vanishlab.plots.profiles import ProfileArtists, depth_profile, update_ratio
 from vanishlab.plots.rates import RateScale
+from vanishlab.plots.saving import save_both, save_figure
 from vanishlab.plots.training import CurveArtists, PanelArtists, accuracy_curves, learning_rate_panel, loss_curves
-from vanishlab.plots.words import describe_network
 
 __all__ = [
     "CurveArtists",

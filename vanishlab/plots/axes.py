@@ -1,11 +1,10 @@
-"""Axes that keep what a logarithm cannot show: zeros on a strip below the floor, infinities above the ceiling.
+"""Log axes that keep what a logarithm cannot show: zeros on a strip below the floor, infinities above the ceiling.
 
 The strip hangs below the axes, between the lowest value and the x axis, and takes no part in the scale: it is there for
 data at 5e-324 too, where no smaller number is left to put zeros at.
 """
 
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,21 +15,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from vanishlab.blocks import Block, layer_blocks
 from vanishlab.errors import InputError, check_choice
-from vanishlab.language import say
-from vanishlab.record import Record
+from vanishlab.language.sentences import say
+from vanishlab.plots.ranges import LARGEST, ROOM, within
+from vanishlab.recording.layer_groups import Block, layer_blocks
+from vanishlab.recording.quantities import LAYER_QUANTITIES
+from vanishlab.recording.record import Record
 
-QUANTITIES = {
-    "gradient_norm": "gradient norm ‖∂loss/∂W‖",
-    "bias_gradient_norm": "bias gradient norm ‖∂loss/∂b‖",
-    "delta_rms": "delta RMS, ∂loss/∂z",
-    "activation_rms": "activation RMS, h",
-    "weight_norm": "weight norm ‖W‖",
-    "update_ratio": "update ratio ‖ΔW‖ / ‖W‖",
-}
-"""What can be drawn against the layer, with the name of its axis: the quantities that are never negative."""
-
+DRAWN = tuple(name for name, each in LAYER_QUANTITIES.items() if each.label and each.never_negative)
+"""What can be drawn against the layer: the quantities that have a label for the axis and fit on a logarithmic one."""
 LAYER_LABEL = "layer (1 = nearest the input)"
 NEUTRAL = "0.3"
 
@@ -47,13 +40,12 @@ _STRIP, _ROW, _PAD = 42.0, 6.0, 2.5  # points: the tallest rows together, the ta
 _LOWEST_STRIP = 16.0  # points: leaves room for its label below the axis's lowest
 _TICKS = 8
 _NAME = 18  # characters of a block's name
-_SMALLEST, _LARGEST = 5e-324, sys.float_info.max
 _GID = "floor"
 
 
 def check_quantity(quantity: str) -> str:
     """Return the name of a quantity that can stand on a log axis. Raises `InputError` for any other."""
-    return check_choice("quantity", quantity, QUANTITIES)
+    return check_choice("quantity", quantity, DRAWN)
 
 
 def check_not_empty(record: Record) -> None:
@@ -137,7 +129,7 @@ def floor_height(ax: Axes) -> float:
     return float(position[1]) if isinstance(position, tuple) and position[0] == "outward" else 0.0
 
 
-def fit_log_axis(axes: Sequence[Axes], highest: float = _LARGEST) -> None:
+def fit_log_axis(axes: Sequence[Axes], highest: float = LARGEST) -> None:
     """Give the axes one logarithmic y axis around all their values up to `highest`; without any, no numbers."""
     lows = [ax.dataLim.minposy for ax in axes if np.isfinite(ax.dataLim.minposy)]
     highs = [ax.dataLim.y1 for ax in axes if np.isfinite(ax.dataLim.y1) and ax.dataLim.y1 > 0]
@@ -157,7 +149,7 @@ def fit_log_axis(axes: Sequence[Axes], highest: float = _LARGEST) -> None:
 def set_decades(axis: Axis, low: float, high: float) -> None:
     """Put at most eight ticks on a log axis, at powers of ten whose exponents are multiples of 1, 2 or 5 (x 10^n)."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-    if last - first < _TICKS:
+    if last - first < _TICKS and high < ROOM:
         return  # matplotlib's own choice has every decade, and ticks between
     axis.set_major_locator(FixedLocator([10.0**exponent for exponent in _decades(first, last)]))
     axis.set_minor_locator(NullLocator())
@@ -189,7 +181,7 @@ def set_layer_axis(ax: Axes, layer: np.ndarray, ticks: int = 7, names: Sequence[
     if len(layer) == 0:
         return
     first, last = float(layer[0]), float(layer[-1])
-    margin = max(0.02 * (last - first), 0.35 if last - first < 12 else 0.5)
+    margin = max(0.02 * (last - first), 0.35 if last - first < 12 else 0.5, 1e-9 * last)
     ax.set_xlim(first - margin, last + margin)
     ax.xaxis.set_major_locator(FixedLocator(layer_ticks(first, last, ticks)))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -234,8 +226,9 @@ def set_step_axis(ax: Axes, step: np.ndarray) -> None:
         ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
         ax.set_xlim(-0.15, 1.15 * step[-1])
     else:
-        margin = 0.03 * float(step[-1] - step[0]) or 0.5
-        ax.set_xlim(step[0] - margin, step[-1] + margin)
+        first, last = float(step[0]), float(step[-1])
+        margin = 0.03 * (last - first) or max(0.5, 1e-3 * last)
+        ax.set_xlim(first - margin, last + margin)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
@@ -243,17 +236,18 @@ def set_rate_axis(ax: Axes, rates: np.ndarray) -> None:
     """Make x the learning rate, on a log axis with room on both sides."""
     ax.set_xlabel(say("learning rate"))
     ax.set_xscale("log")
-    room = max((rates[-1] / rates[0]) ** 0.05, 1.01)
-    ax.set_xlim(rates[0] / room, rates[-1] * room)
+    low, high = np.log10([rates[0], rates[-1]])
+    room = max(0.05 * (high - low), 0.0043)  # decades; a factor of 1.01
+    ax.set_xlim(*within(low - room, high + room))
     set_rate_ticks(ax.xaxis, rates.tolist(), 5)
 
 
 def set_rate_ticks(axis: Axis, rates: Sequence[float], at_most: int) -> None:
     """Put a tick at every learning rate of a log axis, and labels that keep their distance: powers of ten first."""
-    gap = math.log10(rates[-1] / rates[0]) / at_most
+    gap = (math.log10(rates[-1]) - math.log10(rates[0])) / at_most
     labelled: list[float] = []
     for rate in sorted(rates, key=lambda rate: abs(math.log10(rate) % 1.0 - 0.5) < 0.5 - 1e-9):
-        if all(abs(math.log10(rate / other)) >= gap for other in labelled):
+        if all(abs(math.log10(rate) - math.log10(other)) >= gap for other in labelled):
             labelled.append(rate)
     axis.set_major_locator(FixedLocator(labelled))
     axis.set_major_formatter(lambda value, _: f"{value:.3g}")
@@ -268,7 +262,7 @@ def say_why_empty(ax: Axes, record: Record, values: np.ndarray) -> None:
         ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=NEUTRAL)
 
 
-def dress(ax: Axes) -> None:
+def style_axes(ax: Axes) -> None:
     """Take away the frame's upper right half and lay a faint grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, which="major", color="0.9", linewidth=0.6)
@@ -292,8 +286,8 @@ def _shortened(name: str) -> str:
 def _widened(low: float, high: float) -> tuple[float, float]:
     bottom, top = math.log10(low), math.log10(high)
     margin = _margin(bottom, top)
-    # Two ends of what float64 can hold; 10 ** 308.3 would be an error.
-    return max(10 ** (bottom - margin), _SMALLEST), max(10 ** min(top + margin, 308.25), high)
+    bottom, top = within(bottom - margin, top + margin)
+    return bottom, max(top, high)
 
 
 def _shift(ax: Axes, points: float) -> ScaledTranslation:

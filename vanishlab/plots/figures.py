@@ -1,12 +1,9 @@
-"""Whole figures made of the functions that draw on one `ax`, and files made of figures."""
+"""Whole figures, made of the functions that draw on one `ax`."""
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,26 +12,16 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError, check_integer
-from vanishlab.files import write_whole
-from vanishlab.language import listed, say
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots.axes import (
     LAYER_LABEL,
-    QUANTITIES,
     fit_log_axis,
     floor_height,
     mark_handles,
     open_floor,
     set_layer_axis,
 )
-from vanishlab.plots.fonts import legible, make_legible
-from vanishlab.plots.history import history
-from vanishlab.plots.maps import sweep_map
-from vanishlab.plots.phases import phase_map
-from vanishlab.plots.predictions import prediction_profile
-from vanishlab.plots.profiles import depth_profile, update_ratio
-from vanishlab.plots.rates import RateScale, gone_rates, rate_label
-from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
-from vanishlab.plots.words import (
+from vanishlab.plots.captions import (
     describe_config,
     describe_divergence,
     describe_network,
@@ -42,15 +29,21 @@ from vanishlab.plots.words import (
     describe_setting,
     describe_step,
 )
-from vanishlab.record import Record
+from vanishlab.plots.fonts import legible
+from vanishlab.plots.history import history
+from vanishlab.plots.maps import sweep_map
+from vanishlab.plots.phases import phase_map
+from vanishlab.plots.predictions import prediction_profile
+from vanishlab.plots.profiles import depth_profile, update_ratio
+from vanishlab.plots.rates import RateScale, diverged_rates, rate_label
+from vanishlab.plots.shown import ShownFigure
+from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
+from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.record import Record
 
 if TYPE_CHECKING:
-    from vanishlab.theory.phase_diagram import PhaseDiagram
+    from vanishlab.theory.phases import PhaseDiagram
     from vanishlab.theory.prediction import Prediction
-
-FORMATS = ("png", "svg")
-_DPI = 160
-_THREE = ("activation_rms", "delta_rms", "gradient_norm")
 
 
 @legible
@@ -59,7 +52,7 @@ def three_curves(record: Record, step: int = -1) -> Figure:
     scale = RateScale.of([record])
     figure, axes = _figure(1, 3, 13.0, 4.4)
     kinds: set[str] = set()
-    for ax, quantity in zip(axes, _THREE, strict=True):
+    for ax, quantity in zip(axes, PREDICTED, strict=True):
         kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
     _align_floors(axes)
     _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
@@ -141,7 +134,7 @@ def comparison(
     kinds: set[str] = set()
     for ax, (title, record) in zip(axes, records.items(), strict=False):
         kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
-        gone = gone_rates(record)
+        gone = diverged_rates(record)
         ax.set_title(
             f"{title}\n{_diverged_note(gone, len(RateScale.of([record]).rates))}" if gone else title, fontsize="medium"
         )
@@ -153,11 +146,11 @@ def comparison(
     _align_floors(drawn)
     for place, ax in enumerate(drawn):
         ax.set_xlabel(say(LAYER_LABEL) if place + columns >= len(drawn) else "")
-        ax.set_ylabel(say(QUANTITIES[quantity]) if place % columns == 0 else "")
+        ax.set_ylabel(say(LAYER_QUANTITIES[quantity].label) if place % columns == 0 else "")
     settings = {describe_setting(record) for record in records.values()}
     _set_title(
         figure,
-        listed([say(QUANTITIES[quantity]), describe_step(records.values(), step)]),
+        listed([say(LAYER_QUANTITIES[quantity].label), describe_step(records.values(), step)]),
         settings.pop() if len(settings) == 1 else "",
     )
     _draw_key(figure, drawn, scale, list(records.values()), kinds)
@@ -181,7 +174,7 @@ def prediction_figure(prediction: "Prediction", record: Record | None = None) ->
     figure, axes = _figure(1, 3, 13.0, 4.6)
     marks: dict[str, list[Line2D]] = {}
     handles: dict[str, Artist] = {}
-    for ax, quantity in zip(axes, _THREE, strict=True):
+    for ax, quantity in zip(axes, PREDICTED, strict=True):
         artists = prediction_profile(ax, prediction, quantity, record, key=False)
         marks |= artists.marks
         handles |= {str(handle.get_label()): handle for handle in artists.handles}
@@ -206,34 +199,8 @@ def phase_figure(diagram: "PhaseDiagram", points: Mapping[str, tuple[float, floa
     return figure
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write the figure as the PNG or SVG that the name ends in, whole or not at all, and return the path.
-
-    Raises `InputError` for another ending and for a folder that is not there.
-    """
-    path = Path(path)
-    make_legible(figure)  # it may have been made by hand
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise InputError(f"picture file must end in .png or .svg, got {str(path)!r}")
-    if not path.parent.is_dir():
-        raise InputError(f"folder for pictures must exist, got {str(path.parent)!r}")
-    # Neither the date nor random ids: the same record gives the same file.
-    metadata = {"Date": None} if suffix == "svg" else {}
-    with rc_context({"svg.hashsalt": "vanishlab"}):
-        return write_whole(path, lambda file: figure.savefig(file, format=suffix, dpi=_DPI, metadata=metadata))
-
-
-def save_both(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write the figure as PATH.png and PATH.svg (an ending of either kind is replaced) and return the two paths."""
-    path = Path(path)
-    stem = path.stem if path.suffix.lower().removeprefix(".") in FORMATS else path.name
-    png, svg = (save_figure(figure, path.with_name(f"{stem}.{suffix}")) for suffix in FORMATS)
-    return png, svg
-
-
 def _figure(rows: int, columns: int, width: float, height: float, *, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
+    figure = ShownFigure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
     return figure, list(axes.flat)
 
@@ -261,7 +228,7 @@ def _draw_key(
     """Draw the learning rates to the right of the axes, and below them what marks and further lines mean."""
     kinds = set(kinds)
     if scale.many:
-        gone = sorted({rate for record in records for rate in gone_rates(record)})
+        gone = sorted({rate for record in records for rate in diverged_rates(record)})
         scale.draw_colorbar(axes, gone)
         kinds |= {"diverged"} if gone else set()
     else:

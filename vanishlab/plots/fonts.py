@@ -1,4 +1,6 @@
-"""Chinese glyphs for pictures in Chinese: which installed font has them, and every text of a figure with that font.
+"""Chinese glyphs for pictures in Chinese: which font has them, and every text of a figure with that font.
+
+The extra `chinese` brings one; without it a font of the system serves.
 
 The font comes after a text's own fonts, for the characters that those lack: Latin letters, digits and signs look as
 they do in English. Nothing here touches matplotlib's global settings, so that figures in two languages may be drawn
@@ -7,16 +9,18 @@ side by side in two threads.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from matplotlib import font_manager, rcParams
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vanishlab.chinese import CHINESE
 from vanishlab.errors import InputError
-from vanishlab.language import speaking, spoken
+from vanishlab.language.chinese import CHINESE
+from vanishlab.language.sentences import speaking, spoken
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,11 +36,11 @@ FAMILIES = (
 """Families that are looked for, the best first: those without serifs, in the shapes used on the Chinese mainland."""
 
 NO_FONT = (
-    "language 'zh' needs a font with Chinese characters, and matplotlib finds none here: install one, on Debian and "
-    "Ubuntu with `sudo apt install fonts-noto-cjk`, on Fedora with `sudo dnf install google-noto-sans-cjk-fonts`, on "
-    "macOS with `brew install --cask font-noto-sans-cjk-sc`, on Windows under Settings, Optional features, "
-    "'Chinese (Simplified) Supplemental Fonts'; or put NotoSansSC from https://fonts.google.com/noto/specimen/"
-    "Noto+Sans+SC among your fonts"
+    "language 'zh' needs a font with Chinese characters, and matplotlib finds none here: install one with "
+    "`pip install 'vanishlab[chinese]'`; or on Debian and Ubuntu with `sudo apt install fonts-noto-cjk`, on Fedora "
+    "with `sudo dnf install google-noto-sans-cjk-fonts`, on macOS with `brew install --cask font-noto-sans-cjk-sc`, "
+    "on Windows under Settings, Optional features, 'Chinese (Simplified) Supplemental Fonts'; or put NotoSansSC from "
+    "https://fonts.google.com/noto/specimen/Noto+Sans+SC among your fonts"
 )
 _GLYPHS = sorted({letter for text in CHINESE.values() for letter in text if "\u3000" <= letter <= "\uffef"})
 
@@ -58,13 +62,17 @@ def language(name: str) -> Iterator[None]:
 
 
 def chinese_font() -> str:
-    """Return the family of an installed font that has every Chinese character of the pictures.
+    """Return the family of a font that has every Chinese character of the pictures.
 
-    Raises `InputError`, with what to install, where there is none.
+    The font of the extra `chinese` is told to matplotlib first: pictures then look the same on any machine. Raises
+    `InputError`, with what to install, where there is none.
     """
+    packaged = _packaged_font()
+    if packaged is not None:
+        _tell_matplotlib([packaged])
     found = _first_with_glyphs()
     if found is None:
-        _look_for_new_fonts()
+        _tell_matplotlib(font_manager.findSystemFonts())  # installed after it made its list, which it keeps for good
         found = _first_with_glyphs()
     if found is None:
         raise InputError(NO_FONT)
@@ -114,10 +122,19 @@ def _has_glyphs(family: str) -> bool:
     return all(font.get_char_index(ord(glyph)) for glyph in _GLYPHS)
 
 
-def _look_for_new_fonts() -> None:
-    """Tell matplotlib of fonts that were installed after it made its list, which it keeps for good."""
+def _packaged_font() -> str | None:
+    """Return the path of the font that the extra `chinese` installs, None without it."""
+    try:
+        path = Path(str(importlib.import_module("noto_cjk_sans_otc").FONT_PATH))
+    except ImportError:
+        return None
+    return str(path) if path.is_file() else None
+
+
+def _tell_matplotlib(paths: Iterable[str]) -> None:
+    """Add these font files to the list that matplotlib keeps in memory, those that it has not got yet."""
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    for path in font_manager.findSystemFonts():
+    for path in paths:
         if path not in known:
             with contextlib.suppress(OSError, RuntimeError, ValueError):
                 font_manager.fontManager.addfont(path)

@@ -1,4 +1,4 @@
-"""A quantity over the whole of one run: layer × step."""
+"""Heatmaps of a quantity over the whole of one run: layer × step."""
 
 from typing import Any, NamedTuple
 
@@ -9,13 +9,11 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patches import Patch, Rectangle
 
-from vanishlab.blocks import layer_blocks
 from vanishlab.errors import check_integer
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
     LAYER_LABEL,
     NEUTRAL,
-    QUANTITIES,
     check_not_empty,
     check_quantity,
     layer_ticks,
@@ -26,7 +24,10 @@ from vanishlab.plots.axes import (
 )
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.profiles import BACKWARD
-from vanishlab.record import Record
+from vanishlab.plots.ranges import draw_colorbar, log_norm
+from vanishlab.recording.layer_groups import layer_blocks
+from vanishlab.recording.quantities import LAYER_QUANTITIES
+from vanishlab.recording.record import Record
 
 FLAT = {"zero": "0.6", "infinite": "#D55E00", "diverged": "white", "not measured": "0.8"}
 """Colours of cells off the scale; none of them is a colour of viridis, which has no greys."""
@@ -90,11 +91,9 @@ def history(
     if blocks := layer_blocks(own_names(record)):
         set_block_axis(ax.yaxis, record.layer, blocks)
         ax.tick_params(axis="y", labelsize="small")
-    figure = ax.get_figure()
-    assert figure is not None
     bar = None
     if colored.count():
-        bar = figure.colorbar(mesh, ax=ax, label=say(QUANTITIES[quantity]), pad=0.02)
+        bar = draw_colorbar(mesh, ax, say(LAYER_QUANTITIES[quantity].label))
         set_decades(bar.ax.yaxis, *mesh.get_clim())
     if legend and handles:
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles), frameon=False)
@@ -103,6 +102,7 @@ def history(
 
 def cell_edges(centers: np.ndarray) -> np.ndarray:
     """Return the edges of cells around rising `centers`: halfway between neighbours, and as far out at both ends."""
+    centers = centers.astype(np.float64)  # the sum of two step numbers may be beyond int64
     if len(centers) == 1:
         return np.array([centers[0] - 0.5, centers[0] + 0.5])
     between = (centers[:-1] + centers[1:]) / 2
@@ -111,6 +111,5 @@ def cell_edges(centers: np.ndarray) -> np.ndarray:
 
 def _norm(values: np.ma.MaskedArray) -> LogNorm:
     if not values.count():
-        return LogNorm(0.1, 10.0)
-    low, high = float(values.min()), float(values.max())
-    return LogNorm(low, high) if low < high else LogNorm(low / 2, high * 2)
+        return log_norm(0.1, 10.0)
+    return log_norm(float(values.min()), float(values.max()))

@@ -1,4 +1,4 @@
-"""A value over two swept axes as coloured cells, with theory's curves over it: which of these networks trained?"""
+"""Maps of a sweep: a value over two swept axes as coloured cells, with theory's curves over it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import ListedColormap, LogNorm, Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
@@ -16,10 +16,11 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import NEUTRAL, set_decades, set_rate_ticks
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import FLAT, cell_edges
+from vanishlab.plots.ranges import draw_colorbar, linear_norm, log_norm
 
 _COLORS = ("#D55E00", "#E8E8E8", "#CC79A7", "black")  # all of them stand out from viridis
 _DASHES = ("-", "--", ":", "-.")
@@ -123,11 +124,9 @@ def sweep_map(
         name: _draw_curve(ax, number, name, *points) for number, (name, points) in enumerate((curves or {}).items())
     }
     handles = [*drawn.values(), *handles]
-    figure = ax.get_figure()
-    assert figure is not None
     bar = None
     if colored.count():
-        bar = figure.colorbar(mesh, ax=ax, label=say("accuracy") if label is None else label, pad=0.02)
+        bar = draw_colorbar(mesh, ax, say("accuracy") if label is None else label)
         if log_values:
             set_decades(bar.ax.yaxis, *mesh.get_clim())
     if legend and handles:
@@ -171,10 +170,7 @@ def _edges(centers: np.ndarray, logarithmic: bool) -> np.ndarray:
 def _norm(values: np.ma.MaskedArray, bounds: tuple[float, float] | None, logarithmic: bool) -> Normalize:
     if bounds is None:
         bounds = (float(values.min()), float(values.max())) if values.count() else (0.1, 1.0)
-    low, high = bounds
-    if low >= high:  # one value only
-        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
-    return LogNorm(low, high) if logarithmic else Normalize(low, high)
+    return log_norm(*bounds) if logarithmic else linear_norm(*bounds)
 
 
 def _set_axis(axis: Axis, places: np.ndarray, names: list[str] | None, logarithmic: bool) -> None:

@@ -15,11 +15,11 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from vanishlab.errors import InputError
-from vanishlab.language import listed, say, wrapped
+from vanishlab.language.sentences import listed, say, wrapped
 from vanishlab.plots.fonts import legible
 
 if TYPE_CHECKING:
-    from vanishlab.theory.phase_diagram import PhaseDiagram
+    from vanishlab.theory.phases import PhaseDiagram
 
 _CHI = 4.0  # colours reach from 1 / 4 to 4, in every diagram
 _TICKS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)

@@ -1,4 +1,4 @@
-"""Theory over measurement: what was predicted of a quantity against the layer, and what step 0 showed.
+"""Profiles of theory over measurement: a quantity against the layer, as predicted and as step 0 showed it.
 
 Theory knows gradients of 1e-800, which no float64 holds: y is log10 of the quantity, with ticks that read 10^n.
 """
@@ -13,20 +13,20 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
-    QUANTITIES,
     draw_mark,
     draw_off_scale,
-    dress,
     fit_decade_axis,
     mark_handles,
     on_axis,
     set_layer_axis,
+    style_axes,
 )
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.profiles import BACKWARD
-from vanishlab.record import Record
+from vanishlab.recording.quantities import LAYER_QUANTITIES
+from vanishlab.recording.record import Record
 
 if TYPE_CHECKING:
     from vanishlab.theory.prediction import Prediction
@@ -98,8 +98,8 @@ def prediction_profile(
         marks.setdefault(kind, []).extend(drawn)
     set_layer_axis(ax, prediction.layer)
     fit_decade_axis([ax])
-    ax.set_ylabel(say(QUANTITIES[quantity]))
-    dress(ax)
+    ax.set_ylabel(say(LAYER_QUANTITIES[quantity].label))
+    style_axes(ax)
     if key:
         ax.legend(handles=[*handles, *mark_handles(marks)], loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False,
                   borderaxespad=0.0)  # fmt: skip

@@ -1,6 +1,6 @@
-"""A quantity against the layer, one curve per learning rate."""
+"""Profiles over depth: a quantity against the layer, one curve per learning rate."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,23 +8,23 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import check_integer
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
     NEUTRAL,
-    QUANTITIES,
     check_not_empty,
     check_quantity,
     draw_mark,
     draw_off_scale,
-    dress,
     fit_log_axis,
     own_names,
     say_why_empty,
     set_layer_axis,
+    style_axes,
 )
 from vanishlab.plots.fonts import legible
-from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, runs_of
-from vanishlab.record import Record
+from vanishlab.plots.rates import RateScale, draw_curves, draw_key, runs_of
+from vanishlab.recording.quantities import LAYER_QUANTITIES
+from vanishlab.recording.record import Record
 
 RULE_OF_THUMB = 1e-3
 BACKWARD = ("gradient_norm", "bias_gradient_norm", "delta_rms", "update_ratio")  # zero where a gradient is lost
@@ -71,8 +71,9 @@ def depth_profile(
     lines, bands = draw_curves(ax, record, record.layer, values, scale, logarithmic=True)
     marks: dict[str, list[Line2D]] = {}
     off_scale = []
+    special = kinds_of(record, quantity)
     for rate, line in zip(RateScale.of([record]).rates, lines, strict=True):
-        kinds = kinds_of(record, quantity, runs_of(record, rate))
+        kinds = {kind: which[runs_of(record, rate), 0].any(axis=0) for kind, which in special.items()}  # (layer,)
         subnormal = kinds.pop("subnormal") & np.isfinite(line.get_ydata())
         if subnormal.any():
             on_line = record.layer[subnormal], np.asarray(line.get_ydata())[subnormal]
@@ -86,8 +87,8 @@ def depth_profile(
         marks.setdefault(kind, []).extend(drawn)
     set_layer_axis(ax, record.layer, names=own_names(record))
     fit_log_axis([ax])
-    ax.set_ylabel(say(QUANTITIES[quantity]))
-    dress(ax)
+    ax.set_ylabel(say(LAYER_QUANTITIES[quantity].label))
+    style_axes(ax)
     say_why_empty(ax, record, values)
     if key:
         draw_key(ax, scale, record, marks)
@@ -115,16 +116,16 @@ def update_ratio(
     return artists
 
 
-def kinds_of(record: Record, quantity: str, runs: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what is special about each layer of one learning rate's runs in a record of one step, bool (layer,)."""
-    values = record.layer_quantity(quantity)[runs, 0]  # (seed, layer)
-    underflow = record.gradient_state[runs, 0] == "underflow"
+def kinds_of(record: Record, quantity: str) -> dict[str, np.ndarray]:
+    """Return where something is special about a quantity, by its kind, each bool (run, step, layer)."""
+    values = record.layer_quantity(quantity)
+    underflow = record.gradient_state == "underflow"
     lost = (values == 0) & underflow & (quantity in BACKWARD)
-    kinds: dict[str, Any] = {
+    gone = record.diverged[:, None] & (record.diverged_step[:, None] <= record.step)  # (run, step)
+    return {
         "zero": (values == 0) & ~lost,
         "underflow": lost,
         "infinite": np.isinf(values),
         "subnormal": underflow & (values > 0) & (quantity == "gradient_norm"),
-        "gap": np.isnan(values) & ~gone_by(record, record.step[0])[runs, None],
+        "gap": np.isnan(values) & ~gone[:, :, None],
     }
-    return {kind: np.atleast_1d(which.any(axis=0)) for kind, which in kinds.items()}

@@ -15,15 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import draw_mark, mark_handles, on_axis, set_rate_ticks
-from vanishlab.plots.words import describe_divergence
-from vanishlab.record import Record
+from vanishlab.plots.captions import describe_divergence
+from vanishlab.plots.ranges import draw_colorbar, log_norm
+from vanishlab.recording.record import Record
 
 MANY = 6  # more learning rates than these have a colour bar in place of a legend
 
@@ -48,6 +49,16 @@ class RateScale:
         """Whether there are too many for a legend."""
         return len(self.rates) > MANY
 
+    @property
+    def on_log_axis(self) -> tuple[float, ...]:
+        """Those that have a place on a logarithmic axis."""
+        return tuple(rate for rate in self.rates if 0 < rate < math.inf)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are several, all of which can stand on one axis."""
+        return len(self.rates) > 1 and len(self.on_log_axis) == len(self.rates)
+
     def place(self, rate: float) -> int:
         """Return the place of `rate` in the rising order."""
         places = np.flatnonzero(_equal(np.array(self.rates), rate))
@@ -61,8 +72,11 @@ class RateScale:
         if len(self.rates) == 1:
             return tuple(_COLORS[70])
         if self.many:
-            low, high = math.log(self.rates[0]), math.log(self.rates[-1])
-            share = (math.log(self.rates[self.place(rate)]) - low) / (high - low)
+            known = self.on_log_axis
+            low, high = math.log(known[0]), math.log(known[-1])
+            # 0, and what is unknown, are coloured as the lowest, an infinite one as the highest.
+            on_scale = min(max(known[0], self.rates[self.place(rate)]), known[-1])
+            share = (math.log(on_scale) - low) / (high - low)
         else:
             share = self.place(rate) / (len(self.rates) - 1)
         return tuple(_COLORS[round(share * 255)])
@@ -105,11 +119,11 @@ class RateScale:
         """Draw the colour bar to the right of `axes`, with a mark at each learning rate that diverged."""
         figure = axes[0].get_figure()
         assert figure is not None
-        norm = LogNorm(self.rates[0], self.rates[-1])
-        bar = figure.colorbar(ScalarMappable(norm, ListedColormap(_COLORS)), ax=list(axes), label=say("learning rate"),
-                              fraction=0.05, pad=0.02, aspect=30)  # fmt: skip
-        set_rate_ticks(bar.ax.yaxis, self.rates, _TICKS)
-        gone = list(diverged)
+        known = self.on_log_axis
+        colors = ScalarMappable(log_norm(known[0], known[-1]), ListedColormap(_COLORS))
+        bar = draw_colorbar(colors, axes, say("learning rate"), fraction=0.05, aspect=30)
+        set_rate_ticks(bar.ax.yaxis, known, _TICKS)
+        gone = [rate for rate in diverged if rate in known]
         if gone:
             draw_mark(bar.ax, "diverged", [0.5] * len(gone), gone, "0.1",
                       transform=bar.ax.get_yaxis_transform(), markersize=7.0)  # fmt: skip
@@ -130,6 +144,7 @@ def draw_curves(
 
     What has no place on the axis is a gap in the line: NaN, infinities and, on a logarithmic one, zeros.
     """
+    ax.autoscale(False)  # both axes are fitted afterwards, and margins may overflow here
     summary = record.over_seeds(values)  # (rate, x)
     lines, bands = [], []
     for rate, median, low, high in zip(*summary, strict=True):
@@ -149,13 +164,13 @@ def rate_label(rate: float) -> str:
     return say("unknown") if math.isnan(rate) else f"{rate:g}"
 
 
-def gone_rates(record: Record) -> list[float]:
+def diverged_rates(record: Record) -> list[float]:
     """Return the learning rates whose runs all diverged."""
     rates = RateScale.of([record]).rates
     return [rate for rate in rates if bool(record.diverged[runs_of(record, rate)].all())]
 
 
-def gone_by(record: Record, step: int) -> np.ndarray:
+def diverged_by(record: Record, step: int) -> np.ndarray:
     """Return which runs had diverged by `step`, bool (run,)."""
     return record.diverged & (record.diverged_step <= step)
 
@@ -175,8 +190,8 @@ def draw_key(
     """Draw the key beside a single `ax`: outside its frame, to the right; return the legend if there is one."""
     others = [*extra, *mark_handles(kinds)]
     if scale.many:
-        scale.draw_colorbar([ax], gone_rates(record))
-        others += mark_handles(["diverged"] if gone_rates(record) else [])
+        scale.draw_colorbar([ax], diverged_rates(record))
+        others += mark_handles(["diverged"] if diverged_rates(record) else [])
         if not others:
             return None
         return ax.legend(handles=others, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(others), frameon=False)

@@ -1,4 +1,4 @@
-"""How the training went: loss and accuracy against the step, and all learning rates side by side."""
+"""Curves of training: loss and accuracy against the step, and all learning rates side by side."""
 
 from typing import Any, NamedTuple
 
@@ -8,24 +8,25 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError, check_integer
-from vanishlab.language import say
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
     NEUTRAL,
     check_not_empty,
     draw_mark,
     draw_off_scale,
     draw_outside,
-    dress,
     fit_log_axis,
     mark_handles,
     on_axis,
     say_why_empty,
     set_rate_axis,
     set_step_axis,
+    style_axes,
 )
 from vanishlab.plots.fonts import legible
-from vanishlab.plots.rates import RateScale, draw_curves, draw_key, gone_by, gone_rates, runs_of
-from vanishlab.record import Record
+from vanishlab.plots.ranges import ROOM, fit_linear_axis
+from vanishlab.plots.rates import RateScale, diverged_by, diverged_rates, draw_curves, draw_key, runs_of
+from vanishlab.recording.record import Record
 
 _LOG_ABOVE = 20.0  # losses further apart than this factor stand on a log axis
 RATIOS = {  # Okabe and Ito's blue and vermilion
@@ -76,8 +77,7 @@ def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key
         artists.marks.update(draw_off_scale(ax, off_scale, record.step))
         fit_log_axis([ax], highest=stayed.max())
     elif len(stayed):
-        margin = 0.06 * (stayed.max() - stayed.min()) or 0.5
-        ax.set_ylim(stayed.min() - margin, stayed.max() + margin)
+        fit_linear_axis(ax, float(stayed.min()), float(stayed.max()))
     _draw_divergence(ax, record, record.step, record.loss, scale, artists)
     ax.set_ylabel(say("training loss"))
     if key:
@@ -126,8 +126,9 @@ def learning_rate_panel(
     """
     check_not_empty(record)
     at = record.at_step(check_integer("step", step, -1))
-    if not (record.learning_rate > 0).all():
-        raise InputError(f"learning rates must be known and greater than 0, got {record.learning_rate.min():g}")
+    known = np.isfinite(record.learning_rate) & (record.learning_rate > 0)
+    if not known.all():
+        raise InputError(f"learning rates must be known and greater than 0, got {record.learning_rate[~known][0]:g}")
     rates = np.array(RateScale.of([record]).rates)
     marks: dict[str, list[Line2D]] = {}
     logarithmic = _far_apart(record.loss[:, at])
@@ -137,8 +138,10 @@ def learning_rate_panel(
         zero = {"zero": _any_run(record, record.loss[:, at] == 0)}
         marks.update(draw_off_scale(ax_loss, [(zero, "0.15")], rates))
         fit_log_axis([ax_loss])
+    elif len(finite := record.loss[np.isfinite(record.loss[:, at]), at]):
+        fit_linear_axis(ax_loss, float(finite.min()), float(finite.max()))
     ax_loss.set_ylabel(say("training loss"))
-    gone = gone_by(record, record.step[at])  # (run,)
+    gone = diverged_by(record, record.step[at])  # (run,)
     state = record.select(step=int(record.step[at])).gradient_state  # (run, 1, layer)
     ratios: dict[str, Line2D] = {}
     off_scale = []
@@ -163,7 +166,7 @@ def learning_rate_panel(
             where = rates[_any_run(record, gone)]
             marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", where, 5.0, "0.15"))
         set_rate_axis(ax, rates)
-        dress(ax)
+        style_axes(ax)
     if key:
         handles = [*ratios.values(), *mark_handles(marks)]
         ax_ratio.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, borderaxespad=0.0)
@@ -174,11 +177,11 @@ def _draw_curves(
     ax: Axes, record: Record, step: np.ndarray, values: np.ndarray, scale: RateScale, logarithmic: bool = False
 ) -> CurveArtists:
     lines, bands = draw_curves(
-        ax, record, step, values, scale, logarithmic=logarithmic, without_band=gone_rates(record)
+        ax, record, step, values, scale, logarithmic=logarithmic, without_band=diverged_rates(record)
     )
     say_why_empty(ax, record, values)
     set_step_axis(ax, step)
-    dress(ax)
+    style_axes(ax)
     return CurveArtists(lines, bands, {}, [])
 
 
@@ -197,6 +200,7 @@ def _draw_divergence(
 
 
 def _draw_against_rate(ax: Axes, record: Record, values: np.ndarray, logarithmic: bool, **style: Any) -> Line2D:
+    ax.autoscale(False)  # both axes are fitted afterwards, and margins may overflow here
     summary = record.over_seeds(values)  # (rate,)
     median = on_axis(summary.median, logarithmic)
     (line,) = ax.plot(summary.learning_rate, median, linewidth=1.6, markersize=5.5, zorder=3, **style)
@@ -213,4 +217,6 @@ def _any_run(record: Record, which: np.ndarray) -> np.ndarray:
 
 def _far_apart(loss: np.ndarray) -> bool:
     finite = loss[np.isfinite(loss)]
-    return len(finite) > 0 and bool(finite.min() >= 0) and bool(finite.max() > _LOG_ABOVE * finite.min())
+    if len(finite) == 0 or finite.min() < 0:
+        return False
+    return bool(finite.max() / _LOG_ABOVE > finite.min()) or bool(finite.max() > ROOM)

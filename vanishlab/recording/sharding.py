@@ -1,4 +1,4 @@
-"""Sharded parameters (FSDP2, DTensor): each process sees its own share, and the norm is that of the whole.
+"""Norms of sharded parameters (FSDP2, DTensor): each process sees its own share, and the norm is that of the whole.
 
 At the end of a recorded step the shares' numbers are gathered in one exchange for all layers that are sharded alike.
 Every process that trains must record, on the same steps: the exchange waits for all of them.
@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vanishlab.measurement import Layer, local
-from vanishlab.norms import joint_norm
+from vanishlab.recording.layer import Layer, local
+from vanishlab.recording.norms import joint_norm
+from vanishlab.recording.quantities import LAYER_QUANTITIES
 
-_NORMS = ("gradient_norm", "bias_gradient_norm", "weight_norm", "applied_gradient_norm", "update_norm")
-_SHARES = ("zero_fraction", "subnormal_fraction")
+_GATHERED = {name: each.over_shards for name, each in LAYER_QUANTITIES.items() if each.over_shards}
+_GATHERED["update_norm"] = "norm"  # of which update_ratio is made when the shares are together
 
 
 def gather(layers: list[Layer], values: list[dict[str, Tensor]]) -> None:
@@ -22,9 +23,8 @@ def gather(layers: list[Layer], values: list[dict[str, Tensor]]) -> None:
     for place, layer in enumerate(layers):
         if key := _sharding(layer.weight):
             alike.setdefault(key, []).append(place)
-    names = (*_NORMS, *_SHARES)
     for (mesh, dims), places in alike.items():
-        rows = [torch.stack([values[place][name][0] for place in places]) for name in names]
+        rows = [torch.stack([values[place][name][0] for place in places]) for name in _GATHERED]
         for parameters in ("weights", "biases"):
             entries = [sum(local(each).numel() for each in getattr(layers[place], parameters)) for place in places]
             rows.append(rows[0].new_tensor(entries))
@@ -32,10 +32,10 @@ def gather(layers: list[Layer], values: list[dict[str, Tensor]]) -> None:
         for dim in dims:
             shares = _exchange(torch.stack(shares), mesh.get_group(dim))
         every = torch.stack(shares)  # (share, quantity and two sizes, layer)
-        for row, name in enumerate(names):
-            size = every[:, -1 if name == "bias_gradient_norm" else -2]  # (share, layer)
+        for row, (name, kind) in enumerate(_GATHERED.items()):
+            size = every[:, -1 if kind == "norm of biases" else -2]  # (share, layer)
             column = torch.where(size > 0, every[:, row], 0.0)  # small layers leave some processes without a share
-            whole = joint_norm(list(column)) if name in _NORMS else (column * size).sum(0) / size.sum(0)
+            whole = (column * size).sum(0) / size.sum(0) if kind == "share" else joint_norm(list(column))
             whole = torch.where(size.sum(0) > 0, whole, torch.nan)
             for place, value in zip(places, whole, strict=True):
                 values[place][name] = value.reshape(1)

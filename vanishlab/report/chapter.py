@@ -1,4 +1,4 @@
-"""A network's own chapter: rows of pictures, each panel small enough for a phone, with the command that draws it."""
+"""`Chapter`: one network's rows of pictures, each panel small enough for a phone, with the command that draws it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 
 from vanishlab.errors import InputError
-from vanishlab.plots.axes import QUANTITIES, fit_log_axis, mark_handles
+from vanishlab.plots.axes import fit_log_axis, mark_handles
+from vanishlab.plots.captions import describe_divergence, describe_step
 from vanishlab.plots.history import history
 from vanishlab.plots.predictions import prediction_profile
 from vanishlab.plots.profiles import depth_profile
 from vanishlab.plots.rates import RateScale, rate_label
 from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
-from vanishlab.plots.words import describe_divergence, describe_step
-from vanishlab.record import Record
+from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.record import Record
 from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.forecast import Forecast, forecast
-from vanishlab.report.frames import QUANTITIES as THREE
 from vanishlab.report.gathered import Network
 from vanishlab.report.player import Player, player
 
@@ -51,40 +51,40 @@ def chapter(network: Network, players: int) -> Chapter:
     record = network.record
     assert record is not None
     commands = Commands.of(record, network.source)
-    told = forecast(record)
+    expected = forecast(record)
     after = [_end(record, commands)] if len(record.step) > 1 else []
     after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
-    moving = player(record, told.prediction, players)
-    text = "The dashed line is theory's, of step 0. " if told.prediction is not None else ""
+    moving = player(record, expected.prediction, players)
+    text = "The dashed line is theory's, of step 0. " if expected.prediction is not None else ""
     if moving is not None and moving.marked:
         text += "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
-    return Chapter(network, _start(record, told, commands), moving, text, after, commands)
+    return Chapter(network, _start(record, expected, commands), moving, text, after, commands)
 
 
-def _start(record: Record, told: Forecast, commands: Commands) -> Row:
-    if told.prediction is not None:
+def _start(record: Record, expected: Forecast, commands: Commands) -> Row:
+    if expected.prediction is not None:
         try:
-            return _with_theory(record, told, commands)
+            return _with_theory(record, expected, commands)
         except InputError as refusal:
-            told = Forecast(None, f"Theory is left out: {refusal}.")
+            expected = Forecast(None, f"Theory is left out: {refusal}.")
     row = _profiles(record, 0, f"The three curves {describe_step([record], 0)}", commands.start)
-    return Row(row.title, told.note, row.pictures, row.keys, row.commands)
+    return Row(row.title, expected.note, row.pictures, row.keys, row.commands)
 
 
-def _with_theory(record: Record, told: Forecast, commands: Commands) -> Row:
-    assert told.prediction is not None
+def _with_theory(record: Record, expected: Forecast, commands: Commands) -> Row:
+    assert expected.prediction is not None
     pictures, handles, marks = [], {}, set()
-    for quantity in THREE:
+    for quantity in PREDICTED:
         figure, ax = panel_axes()
-        drawn = prediction_profile(ax, told.prediction, quantity, record, key=False)
+        drawn = prediction_profile(ax, expected.prediction, quantity, record, key=False)
         handles |= {str(handle.get_label()): handle for handle in drawn.handles}
         marks |= drawn.marks.keys()
-        alt = sentences.profile(record, quantity, 0, told.prediction)
-        pictures.append(picture(figure, QUANTITIES[quantity], alt))
+        alt = sentences.profile(record, quantity, 0, expected.prediction)
+        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, alt))
     entries = [*handles.values(), *mark_handles(marks)]
     return Row(
         "The three curves before training, theory over measurement",
-        told.note,
+        expected.note,
         pictures,
         [_key(entries, "")],
         commands.theory,
@@ -97,10 +97,10 @@ def _end(record: Record, commands: Commands) -> Row:
 
 def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
     scale, pictures, marks = RateScale.of([record]), [], set()
-    for quantity in THREE:
+    for quantity in PREDICTED:
         figure, ax = panel_axes()
         marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
-        pictures.append(picture(figure, QUANTITIES[quantity], sentences.profile(record, quantity, step)))
+        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
     return Row(title, "", pictures, _rate_keys(record, scale, marks), shell)
 
 
@@ -122,7 +122,7 @@ def _training(record: Record, commands: Commands) -> Row:
 
 
 def _against_rate(record: Record, commands: Commands) -> list[Row]:
-    if len(set(record.learning_rate.tolist())) < 2 or not bool((record.learning_rate > 0).all()):
+    if not RateScale.of([record]).comparable:
         return []
     figures = [panel_axes(), panel_axes()]
     both = learning_rate_panel(figures[0][1], figures[1][1], record, key=False)
@@ -142,7 +142,8 @@ def _heatmaps(record: Record, commands: Commands) -> Row:
     for quantity in ("delta_rms", "gradient_norm"):
         figure, ax = panel_axes(1.25)
         handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
-        pictures.append(picture(figure, QUANTITIES[quantity], sentences.heatmap(record, run, quantity), cells=True))
+        label, text = LAYER_QUANTITIES[quantity].label, sentences.heatmap(record, run, quantity)
+        pictures.append(picture(figure, label, text, cells=True))
     rate = rate_label(float(record.learning_rate[run]))
     text = f"The run with the lowest loss at the end: learning rate {rate}"
     text += f", seed {record.seed[run]}." if record.seed[run] >= 0 else "."
@@ -181,5 +182,5 @@ def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0
         for network, record, (figure, _) in zip(networks, records, figures, strict=True)
     ]
     keys = [_key([*scale.handles({}), *mark_handles(marks)], "learning rate")]
-    when = describe_step(records, step)
-    return Row(f"Side by side: {QUANTITIES[quantity]}, {when}", "All have one vertical axis.", pictures, keys, [])
+    title = f"Side by side: {LAYER_QUANTITIES[quantity].label}, {describe_step(records, step)}"
+    return Row(title, "All have one vertical axis.", pictures, keys, [])

@@ -10,10 +10,10 @@ from typing import Any
 
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import DATA_NAMES
-from vanishlab.record import Record
+from vanishlab.recording.record import Record
 from vanishlab.report.forecast import examples_of
-from vanishlab.report.sources import Source
-from vanishlab.sweeping.saved import NETWORK_FIELDS
+from vanishlab.report.sources import Source, shown_path
+from vanishlab.training.sweep.saved import NETWORK_FIELDS
 
 _ALWAYS = ("depth", "width", "activation", "initialization", "learning_rates", "seeds", "steps")
 
@@ -44,11 +44,12 @@ class Commands:
                 if len(source.sweep.values(name)) > 1 and not isinstance(value, tuple)
             )
             select = f".select({wanted})" if wanted else ""
-            load, plot = f"next(iter(vl.load_sweep({str(source.path)!r}){select}))", ""
+            load, plot = f"next(iter(vl.load_sweep({source.shown!r}){select}))", ""
         else:
-            load = f"vl.Record.load({str(source.path)!r})"
-            pictures = str(source.path.with_name(f"{source.path.stem}_pictures"))
-            plot = line(["vanishlab", "plot", str(source.path)])
+            shown = shown_path(source.path)
+            load = f"vl.Record.load({shown!r})"
+            pictures = str(Path(shown).with_name(f"{source.path.stem}_pictures"))
+            plot = line(["vanishlab", "plot", shown])
         if flags is None:
             made = ["# the code around your own model made this record; see experiments/own_model.py"]
             return Commands(made, [], load, pictures, plot)
@@ -100,12 +101,17 @@ def line(words: Sequence[str]) -> str:
 
 
 def this_command() -> str:
-    """Return the command line of this process."""
-    program, *rest = sys.argv
+    """Return the command line of this process, with paths as the page shows them."""
+    program, *rest = map(_shown_word, sys.argv)
     name = Path(program).name
     if name in ("vanishlab", "vanishlab.exe", "__main__.py"):
         return line(["vanishlab", *rest])
     return line(["python", program, *rest])
+
+
+def _shown_word(word: str) -> str:
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return flag + equals + (shown_path(value) if Path(value).is_absolute() else value)
 
 
 def flags_of(config: NetworkConfig | TrainingConfig) -> list[str]:

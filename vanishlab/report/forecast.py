@@ -4,14 +4,12 @@ import math
 from typing import NamedTuple
 
 from vanishlab.config import NetworkConfig
-from vanishlab.data import DATA_NAMES, Dataset, load_data
+from vanishlab.data import OFFLINE_NAMES, Dataset, load_data
 from vanishlab.errors import InputError
-from vanishlab.record import Record
+from vanishlab.recording.record import Record
 from vanishlab.theory.prediction import Prediction, predict
 
 _PAIRS = 4e7  # layers × pairs of examples: two to six seconds on one core
-_AT_HAND = ("digits", "moons", "spirals", "gaussian_clusters")
-assert set(_AT_HAND) <= set(DATA_NAMES)
 
 
 class Forecast(NamedTuple):
@@ -31,7 +29,7 @@ def forecast(record: Record) -> Forecast:
     name, examples = record.environment.get("data", ""), examples_of(record)
     if examples is None:
         return Forecast(None, "Theory is left out: the record does not say how many examples it was trained on.")
-    if name not in _AT_HAND:
+    if name not in OFFLINE_NAMES:
         return Forecast(None, f"Theory is left out: the data {name!r} cannot be had by name without fetching anything.")
     try:
         data = load_data(name, max_examples=None if training.batch_size is not None else examples)

@@ -7,10 +7,9 @@ import numpy as np
 
 from vanishlab.plots.axes import on_axis
 from vanishlab.plots.profiles import kinds_of
-from vanishlab.plots.rates import RateScale, gone_rates, runs_of
-from vanishlab.record import Record
+from vanishlab.plots.rates import RateScale, diverged_rates, runs_of
+from vanishlab.recording.record import Record
 
-QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
 VALUES = 96_000
 """Values of each quantity in one report, shared by the records that have a player: 2 MB in all."""
 _OF_ONE = 48_000
@@ -60,18 +59,16 @@ def choose(record: Record, players: int) -> Chosen:
 
 def frames_of(record: Record, quantity: str, chosen: Chosen) -> Frames:
     """Return the quantity at the chosen steps and learning rates, zeros and infinities as marks."""
+    shown = record.select(step=chosen.steps)
     places = [RateScale.of([record]).place(rate) for rate in chosen.rates]
-    values, marks = [], []
-    for frame, step in enumerate(chosen.steps):
-        one = record.select(step=step)
-        median = one.over_seeds(one.layer_quantity(quantity)[:, 0]).median[places]  # (rate, layer)
-        values.append(np.log10(on_axis(median, logarithmic=True)))
-        for place, rate in enumerate(chosen.rates):
-            kinds = kinds_of(one, quantity, runs_of(one, rate))
-            for kind in ("zero", "underflow", "infinite"):
-                marks += [(frame, place, int(layer), kind) for layer in record.layer[kinds[kind]]]
-    stacked = np.stack(values)  # (frame, rate, layer)
-    gone = gone_rates(record)
+    medians = shown.over_seeds(shown.layer_quantity(quantity)).median[places]  # (rate, frame, layer)
+    stacked = np.log10(on_axis(medians, logarithmic=True)).swapaxes(0, 1)  # (frame, rate, layer)
+    special, marks = kinds_of(shown, quantity), []
+    for place, rate in enumerate(chosen.rates):
+        for kind in ("zero", "underflow", "infinite"):
+            for frame, layer in np.argwhere(special[kind][runs_of(shown, rate)].any(axis=0)):
+                marks.append((int(frame), place, int(record.layer[layer]), kind))
+    gone = diverged_rates(record)
     stayed = [place for place, rate in enumerate(chosen.rates) if rate not in gone]
     scaled = stacked[:, stayed] if stayed else stacked  # what a diverging run reaches would flatten all others
     known = scaled[np.isfinite(scaled)]

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vanishlab.analysis.findings import WELL, Verdict
-from vanishlab.analysis.verdict import Diagnosis, diagnose
+from vanishlab.analysis.diagnosis import Diagnosis, diagnose
+from vanishlab.analysis.verdict import WELL, Verdict
+from vanishlab.plots.captions import describe_network, describe_setting
 from vanishlab.plots.rates import rate_label
-from vanishlab.plots.words import describe_network, describe_setting
-from vanishlab.record import Record
+from vanishlab.recording.over_seeds import median
+from vanishlab.recording.record import Record
 from vanishlab.report.sources import Source
-from vanishlab.sweeping.saved import Per, table_of
+from vanishlab.training.sweep.saved import Per, table_of
 
 CLOSE = 8
 """Records that have a chapter of their own; of more, three are chosen."""
@@ -28,7 +29,7 @@ class Network:
     setting: str
     diagnosis: Diagnosis
     columns: dict[str, np.ndarray]
-    """One entry per run, see `sweeping.saved.table_of`."""
+    """One entry per run, see `training.sweep.saved.table_of`."""
     start: float
     """Median over runs of delta at the first layer over delta at the last, at the first recorded step."""
     environment: dict[str, str]
@@ -40,7 +41,7 @@ class Network:
         """Number of runs."""
         return len(self.columns["seed"])
 
-    def said_of(self, run: int) -> list[Verdict]:
+    def verdicts_of(self, run: int) -> list[Verdict]:
         """Return the verdicts that hold of the run."""
         return [verdict for verdict in self.diagnosis.verdicts if run in verdict.runs]
 
@@ -87,7 +88,7 @@ class Gathered:
         counts: dict[str, int] = {}
         for network in self.networks:
             for run in range(network.runs):
-                for name in {verdict.name for verdict in network.said_of(run)}:
+                for name in {verdict.name for verdict in network.verdicts_of(run)}:
                     counts[name] = counts.get(name, 0) + 1
         return [(name, count, name in WELL) for name, count in sorted(counts.items(), key=lambda each: -each[1])]
 
@@ -123,7 +124,7 @@ def _network(source: Source, title: str, record: Record) -> Network:
         setting=describe_setting(record),
         diagnosis=diagnose(record),
         columns=columns,
-        start=float(np.median(known)) if len(known) else float("nan"),
+        start=float(median(known)) if len(known) else float("nan"),
         environment=record.environment,
         record=record if source.sweep is None else None,  # a sweep may be larger than memory
     )

@@ -8,7 +8,7 @@ from vanishlab.plots.maps import sweep_map
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.gathered import Gathered, Network
 from vanishlab.report.sentences import number
-from vanishlab.sweeping.cells import AXES, Cells, Value, cells_of
+from vanishlab.training.sweep.cells import AXES, Cells, Value, cells_of
 
 _MOST = 4  # pairs of things that vary
 _NAMES: dict[Value, str] = {

@@ -1,6 +1,6 @@
-"""What the page shows, in its order: the template's one argument."""
+"""`Page`: the report's content in its order, the template's one argument."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +48,35 @@ class Page:
         return any(chapter.player is not None for chapter in self.chapters)
 
 
-def page_of(sources: list[Source], *, title: str | None, command: str | None) -> Page:
+def page_of(
+    sources: list[Source],
+    *,
+    title: str | None,
+    command: str | None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Page:
     """Read, judge and draw everything."""
     gathered = gather(sources)
     close = gathered.close
     rows = _rows(gathered)
-    paths = [str(source.path) for source in sources if source.path is not None]
+    part = _counted_parts(progress, len(close) + 2)
+    side_by_side = [compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else []
+    next(part)
+    maps = maps_of(gathered)
+    next(part)
+    chapters = []
+    for network in close:
+        chapters.append(chapter(network, len(close)))
+        next(part)
+    paths = [source.shown for source in sources if source.shown is not None]
     return Page(
         title=title or _title(gathered, sources),
         summary=_summary(gathered),
         gathered=gathered,
         facts=_facts(gathered),
-        compared=[compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else [],
-        chapters=[chapter(network, len(close)) for network in close],
-        maps=maps_of(gathered),
+        compared=side_by_side,
+        chapters=chapters,
+        maps=maps,
         columns=list(_COLUMNS),
         rows=rows[:_ROWS],
         left_out=max(len(rows) - _ROWS, 0),
@@ -69,6 +84,14 @@ def page_of(sources: list[Source], *, title: str | None, command: str | None) ->
         command=command or this_command(),
         again=line(["vanishlab", "report", *paths]) if len(paths) == len(sources) else None,
     )
+
+
+def _counted_parts(progress: Callable[[int, int], object] | None, parts: int) -> Iterator[None]:
+    """Tell `progress` of one more part whenever the next is asked for."""
+    for done in range(1, parts + 1):
+        if progress is not None:
+            progress(done, parts)
+        yield
 
 
 def _title(gathered: Gathered, sources: Sequence[Source]) -> str:
@@ -107,7 +130,7 @@ def _rows(gathered: Gathered) -> list[list[Cell]]:
         columns = network.columns
         for run in range(network.runs):
             seed, gone = int(columns["seed"][run]), int(columns["diverged_step"][run])
-            verdicts = ", ".join(verdict.name for verdict in network.said_of(run))
+            verdicts = ", ".join(verdict.name for verdict in network.verdicts_of(run))
             rate = float(columns["learning_rate"][run])
             rows.append([
                 Cell(network.title, network.title), Cell(rate_label(rate), _key(rate)),

@@ -1,4 +1,4 @@
-"""The depth profile that moves: one Vega-Lite chart for each of the three curves, all steps of training inside.
+"""The depth profile that moves: a Vega-Lite chart for each of the three curves, all steps of training inside.
 
 A chart has one parameter, `frame`; the page's slider sets it. Logarithms are drawn on a linear axis whose labels read
 10^n, because theory knows numbers that no float64 holds.
@@ -10,12 +10,13 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+from altair.utils.schemapi import debug_mode
 from matplotlib.colors import to_hex
 
-from vanishlab.plots.axes import LAYER_LABEL, QUANTITIES, layer_ticks, own_names
+from vanishlab.plots.axes import LAYER_LABEL, layer_ticks, own_names
 from vanishlab.plots.rates import RateScale, rate_label
-from vanishlab.record import Record
-from vanishlab.report.frames import QUANTITIES as THREE
+from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.record import Record
 from vanishlab.report.frames import Frames, choose, decades, frames_of
 from vanishlab.report.sentences import moving
 from vanishlab.theory.prediction import Prediction
@@ -46,13 +47,14 @@ def player(record: Record, prediction: Prediction | None, players: int) -> Playe
         return None
     chosen = choose(record, players)
     charts, marked = [], False
-    for quantity in THREE:
+    for quantity in PREDICTED:
         frames = frames_of(record, quantity, chosen)
         marked = marked or bool(frames.marks)
         theory = None if prediction is None else prediction.log10_typical(quantity)
-        title = QUANTITIES[quantity]
+        title = LAYER_QUANTITIES[quantity].label
         data: dict[str, list[dict[str, Any]]] = {}
-        spec = _chart(record, frames, theory, data).to_dict() | {"datasets": data}  # altair would check every number
+        with debug_mode(False):  # altair would check every part of it against its schema, which the tests do
+            spec = _chart(record, frames, theory, data).to_dict(validate=False) | {"datasets": data}
         charts.append({"title": title, "alt": moving(title, record, frames, chosen.steps), "spec": spec})
     return Player(charts, chosen.steps, chosen.note, marked)
 
@@ -67,9 +69,10 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None, data: dict
     bottom = low - 0.12 * (high - low) if below else float(low)
     y = alt.Y("y:Q", title=None, axis=_decade_axis(low, high, (bottom + low) / 2 if below else None),
               scale=alt.Scale(domain=[bottom, high], nice=False, zero=False))  # fmt: skip
-    last = len(record.layer)
-    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", values=layer_ticks(1, last, 5), grid=False),
-              scale=alt.Scale(domain=[1, max(last, 2)], nice=False, zero=False, padding=8))  # fmt: skip
+    first, last = int(record.layer[0]), int(record.layer[-1])
+    ends = [first, max(last, first + 1)]
+    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", values=layer_ticks(first, last, 5), grid=False),
+              scale=alt.Scale(domain=ends, nice=False, zero=False, padding=8))  # fmt: skip
     labels = [rate_label(rate) for rate in frames.rates]
     scale = RateScale.of([record])
     color = alt.Color("rate:N", title="learning rate", sort=labels,
@@ -79,7 +82,7 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None, data: dict
     data["curves"] = _curves(frames, labels)
     line = _layer_chart(record, color, x, y)
     layers = [line.mark_line(strokeWidth=2, clip=True)]
-    if last <= _POINTS:
+    if len(record.layer) <= _POINTS:
         shapes = alt.Scale(domain=labels, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(labels))])
         shape = alt.Shape("rate:N", sort=labels, title="learning rate", scale=shapes)
         layers.append(line.mark_point(filled=True, size=36, opacity=1, clip=True).encode(shape=shape, tooltip=tooltip))
@@ -114,10 +117,8 @@ def _curves(frames: Frames, labels: list[str]) -> list[dict[str, Any]]:
 
 
 def _layer_chart(record: Record, color: Any, x: Any, y: Any) -> alt.Chart:
-    first, last = int(record.layer[0]), int(record.layer[-1])
-    chart = (
-        _named("curves").transform_filter("datum.f == frame").transform_calculate(l=f"sequence({first}, {last + 1})")
-    )
+    layers = json.dumps(record.layer.tolist())  # a record may hold a few of them, far apart
+    chart = _named("curves").transform_filter("datum.f == frame").transform_calculate(l=layers)
     chart = chart.transform_flatten(["y", "l"])
     power = "floor(datum.y)"
     value = f"isValid(datum.y) ? format(pow(10, datum.y - {power}), '.2f') + 'e' + {power} : 'no value'"
@@ -161,7 +162,8 @@ def _off_scale(
 def _layer_name(record: Record) -> str:
     """Return the expression of a layer's name: its number, and of one's own model what the module is called."""
     names = own_names(record)
-    return f"{json.dumps(list(names))}[datum.l - {int(record.layer[0])}]" if names else "'' + datum.l"
+    own = dict(zip(map(str, record.layer.tolist()), names, strict=False))
+    return f"{json.dumps(own)}[datum.l]" if own else "'' + datum.l"
 
 
 def _decade_axis(low: int, high: int, zero: float | None) -> alt.Axis:

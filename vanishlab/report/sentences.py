@@ -1,14 +1,14 @@
-"""What each picture shows, in a sentence with numbers: the alt texts."""
+"""The alt texts: what each picture shows, in a sentence with numbers."""
 
 import math
 
 import numpy as np
 
-from vanishlab.plots.axes import QUANTITIES
+from vanishlab.language.numbers import power_of_ten
+from vanishlab.plots.captions import describe_step
 from vanishlab.plots.rates import rate_label
-from vanishlab.plots.words import describe_step
-from vanishlab.prediction_text import power_of_ten
-from vanishlab.record import Record
+from vanishlab.recording.quantities import LAYER_QUANTITIES
+from vanishlab.recording.record import Record
 from vanishlab.report.frames import Frames
 from vanishlab.theory.prediction import Prediction
 
@@ -96,7 +96,8 @@ def number(value: float) -> str:
 
 
 def _plain(quantity: str) -> str:
-    return QUANTITIES[quantity][0].upper() + QUANTITIES[quantity][1:]
+    label = LAYER_QUANTITIES[quantity].label
+    return label[0].upper() + label[1:]
 
 
 def _some(parts: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a report is made of: record files, folders of them, sweeps, or records at hand."""
+"""The sources of a report: record files, folders of them, sweeps, or records at hand."""
 
 import os
 import re
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vanishlab.errors import InputError
-from vanishlab.record import Record, read_record
-from vanishlab.sweeping.cells import varying_axes
-from vanishlab.sweeping.saved import NETWORK_FIELDS, Sweep, load_sweep
+from vanishlab.recording.record import Record, read_record
+from vanishlab.training.sweep.cells import varying_axes
+from vanishlab.training.sweep.saved import NETWORK_FIELDS, Sweep, load_sweep
 
 Given = str | os.PathLike[str] | Record | Mapping[str, Record] | Iterable[str | os.PathLike[str]]
 """A path, several, a record, or several by name."""
@@ -26,6 +26,11 @@ class Source:
     sweep: Sweep | None = None
     left_out: tuple[str, ...] = ()
     """What is said of a sweep's files that could not be read."""
+
+    @property
+    def shown(self) -> str | None:
+        """The path as the page shows it, nothing for a record at hand."""
+        return None if self.path is None else shown_path(self.path)
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """Yield title and record of each network; a sweep's are read on the way."""
@@ -66,7 +71,8 @@ def _open(path: Path) -> list[Source]:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 sweep = load_sweep(path)
-            return [Source(_name(path), path, sweep=sweep, left_out=tuple(str(each.message) for each in caught))]
+            left_out = tuple(_without_folder(str(each.message), path) for each in caught)
+            return [Source(_name(path), path, sweep=sweep, left_out=left_out)]
         files = sorted(path.glob("*.npz"), key=lambda file: _natural(file.name))
         if not files:
             raise InputError(f"folder must hold record files (.npz) or a sweep's chunks, got {str(path)!r}")
@@ -74,6 +80,22 @@ def _open(path: Path) -> list[Source]:
     if not path.exists():
         raise InputError(f"path must be a record file or a folder that exists, got {str(path)!r}")
     return [Source(_name(path), path, record=read_record(path)[0])]
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """Return a path from the current folder on, and of one outside only the last name.
+
+    A report is mailed: it must not tell whose machine it was written on.
+    """
+    whole, folder = Path(path).resolve(), Path.cwd().resolve()
+    return str(whole.relative_to(folder)) if whole.is_relative_to(folder) else whole.name
+
+
+def _without_folder(message: str, folder: Path) -> str:
+    """Return what a warning says of a file in this folder, the folder named as the page names it."""
+    for written in (repr(str(folder))[1:-1], str(folder)):  # quoted on Windows, a backslash is two
+        message = message.replace(written, shown_path(folder))
+    return message
 
 
 def _name(path: Path) -> str:

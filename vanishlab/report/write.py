@@ -1,17 +1,19 @@
-"""`write_report(given, out)`: everything gathered, drawn, and put into one page, written whole or not at all."""
+"""`write_report(given, out)`: the report's file, gathered, drawn and written whole or not at all."""
 
 import base64
 import functools
 import hashlib
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from vanishlab import __version__
 from vanishlab.errors import InputError
-from vanishlab.files import write_whole
-from vanishlab.language import speaking
+from vanishlab.files import output_file, write_whole
+from vanishlab.language.sentences import speaking
 from vanishlab.report.sources import Given, Source, open_sources
+from vanishlab.training.processes import one_blas_thread
+from vanishlab.version import __version__
 
 _NEEDS = ("altair", "jinja2", "vl_convert")
 _HERE = Path(__file__).parent / "templates"
@@ -28,7 +30,12 @@ def check_extra() -> None:
 
 
 def write_report(
-    given: Given, out: str | os.PathLike[str] = "report.html", *, title: str | None = None, command: str | None = None
+    given: Given,
+    out: str | os.PathLike[str] = "report.html",
+    *,
+    title: str | None = None,
+    command: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Path:
     """Write one self-contained HTML file of records and sweeps, and return its path.
 
@@ -39,6 +46,7 @@ def write_report(
     Other arguments
         title     of the page; what was run where not given
         command   the command line that made this file; this process's own where not given
+        progress  called after each part of the page with how many are done, and of how many
 
     Raises `InputError` without the extra `vanishlab[report]`, for what `open_sources` refuses, and for a file that
     cannot be written.
@@ -50,22 +58,30 @@ def write_report(
     sources = open_sources(given)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        output_file(out, "out")
         with speaking("en"):  # as the page's own sentences are, whatever the pictures of the command beside it
-            text = render(sources, title=title, command=command)
+            text = render(sources, title=title, command=command, progress=progress)
         return write_whole(out, lambda file: file.write(text.encode()))
     except OSError as error:
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
 
 
-def render(sources: list[Source], *, title: str | None = None, command: str | None = None) -> str:
+def render(
+    sources: list[Source],
+    *,
+    title: str | None = None,
+    command: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> str:
     """Return the page as text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from vanishlab.analysis.findings import WELL, several
+    from vanishlab.analysis.verdict import WELL, several
     from vanishlab.report.page import config_rows, page_of, rates
 
-    page = page_of(sources, title=title, command=command)
+    with one_blas_thread():
+        page = page_of(sources, title=title, command=command, progress=progress)
     # Text of the page can run nothing even where it got past the escaping: only these scripts, by hash, are let run.
     scripts = [*([_vega()] if page.players else []), (_HERE / "report.js").read_text(encoding="utf-8")]
     environment = Environment(

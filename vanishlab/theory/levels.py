@@ -1,4 +1,4 @@
-"""What one network's recursions give per layer, as natural logarithms of squares: from kernels over pairs of inputs."""
+"""The levels of a network's layers, logarithms of squared norms: what the recursions over pairs of inputs give."""
 
 import math
 from typing import NamedTuple
@@ -8,11 +8,10 @@ from scipy.special import digamma, polygamma
 
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
-from vanishlab.theory.finite_width import FiniteWidth, sampled_layers
-from vanishlab.theory.output import output_errors
-from vanishlab.theory.scales import network_sizes
-from vanishlab.theory.signal import Covariance, backward, forward
-from vanishlab.theory.spread import Spread, draw_spread
+from vanishlab.theory.layers.covariances import Covariance, backward, forward
+from vanishlab.theory.layers.output_errors import output_errors
+from vanishlab.theory.width.finite_width import FiniteWidth, sampled_layers
+from vanishlab.theory.width.spread import Spread, draw_spread
 
 
 class Levels(NamedTuple):
@@ -31,7 +30,7 @@ class Levels(NamedTuple):
 
 def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels:
     """Return the levels of a network whose layers are functions of pairs: any but batch-normalised ones."""
-    sizes = network_sizes(network, data.features, data.num_classes)
+    sizes = network.layer_sizes(data.features, data.num_classes)
     n, classes = len(data.y), data.num_classes
     way = forward(network, data)
     last = way.logits

@@ -1,6 +1,6 @@
 r"""`predict(network, data) -> Prediction`: per-layer norms at step 0, on your data, without building a network.
 
-With n examples, the covariances of `signal` and S_{L+1} the output errors' covariance of `output`:
+With n examples, the covariances of `layers/covariances` and S_{L+1} that of the output errors (`layers/output_errors`):
 
     activation_rms_l^2 = mean_a Sigma_l,aa              (the readout's: K_{L+1},aa)
     delta_rms_l^2      = mean_a S_l,aa / fan_out_l      (per example: times n, as in `Record`)
@@ -16,22 +16,25 @@ ones, whose finite-width corrections differ (smaller backwards, and none for lin
 2 / lambda_max of its Hessian 2 / (n C) Theta, and on `cross_entropy`, whose Hessian in the logits is at most 1/2,
 surely up to 4 n / lambda_max(Theta). The learned scales and shifts of normalisation (a share of 1/width) are left out
 of Theta. With batch normalisation `data` is the batch that normalises itself: S_l and Theta then come from sampled
-units (`batch_signal`), the same ones each time, and `sampling_log_error` says how far that may be off.
+units (`batch_norm/covariances`), the same ones each time, and `sampling_log_error` says how far that may be off.
 
 [1] Jacot et al., 2018, arXiv:1806.07572.  [2] Lee et al., 2019, arXiv:1902.06720.
 """
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError, check_choice, check_integer
-from vanishlab.theory.batch_levels import batch_levels
+from vanishlab.theory.batch_norm.levels import batch_levels
+from vanishlab.theory.layers.covariances import check_range
 from vanishlab.theory.levels import pair_levels
-from vanishlab.theory.signal import check_range
+from vanishlab.theory.meanfield.correlation import susceptibility
+from vanishlab.theory.meanfield.fixed_points import MeanField, depth_scale, network_mean_field, network_point
 
 _MAX_EXAMPLES = 4096
 _LN10 = math.log(10.0)
@@ -78,6 +81,14 @@ class Prediction:
     data_name: str
     examples: int
 
+    def __repr__(self) -> str:
+        """Return what was predicted, in two lines."""
+        lost = self.log10_delta_rms[0] - self.log10_delta_rms[-1]
+        return (
+            f"Prediction for {self.network} on {self.examples} examples of {self.data_name} ({self.loss})\n"
+            f"  {len(self.layer)} layers; delta, first / last: 10^{lost:.2f}"
+        )
+
     @property
     def activation_rms(self) -> np.ndarray:
         """Root mean square of h, (layer,); the logits' for the readout."""
@@ -97,6 +108,63 @@ class Prediction:
     def largest_learning_rate(self) -> float:
         """The learning rate 10^log10_largest_learning_rate, see there."""
         return float(_power(np.array(self.log10_largest_learning_rate)))
+
+    @cached_property
+    def mean_field(self) -> MeanField | None:
+        """Where the hidden layers settle if they go on for ever: fixed points, chi, depth scales (in layers), phase.
+
+        It belongs to the activation and the initialisation, at infinite width and depth: the data do not enter, but for
+        their reaching the fixed point that variance 1 comes to (`MeanField.other_q_stars` are those from elsewhere).
+        None where layers are no repeated map of variances, or one without a fixed point; `theory.network_mean_field`
+        then raises with the reason:
+
+        - residual branches add to the variance in every layer, so that its factor, and delta's, change with depth;
+        - batch normalisation makes a unit a function of the whole batch (`theory.batch_norm_rate` is its factor of
+          delta's square), and of layer and RMS normalisation the mean field is not worked out here;
+        - hidden layers of several widths may each have a map of their own;
+        - the variance may grow without bound (ReLU at a gain above sqrt(2), or at sqrt(2) with a bias).
+        """
+        try:
+            return network_mean_field(self.network)
+        except InputError:
+            return None
+
+    @cached_property
+    def chi(self) -> float | None:
+        """Factor of E|dloss/dz|^2 per layer on the way back, once variances have settled; None as `mean_field`.
+
+        ReLU and its like, whose chi does not depend on the variance, have it even where variances grow without bound.
+        Between two layers of this very prediction the factor is that of `delta_rms`^2 times the layers' units.
+        """
+        try:
+            return float(susceptibility(self.network.activation, *network_point(self.network)))
+        except InputError:
+            return None
+
+    @property
+    def xi_grad(self) -> float | None:
+        """Layers in which E|dloss/dz|^2 changes by e, delta's root mean square by sqrt(e): 1 / |log chi|; None as chi.
+
+        Infinite at chi = 1.
+        """
+        return None if self.chi is None else abs(depth_scale(self.chi))
+
+    @property
+    def chi_c(self) -> float | None:
+        """Factor per layer by which the correlation of two examples comes closer to its fixed point c*.
+
+        1 where correlations are kept or approach c* as a power of depth; None as `mean_field`.
+        """
+        return None if self.mean_field is None else self.mean_field.chi_c
+
+    @property
+    def xi_c(self) -> float | None:
+        """Layers in which that distance falls by e; where `mean_field.c_star` is 1, examples become alike within them.
+
+        Infinite at chi_c = 1; None as `mean_field`. Networks train to about 6 xi_c layers (Schoenholz et al., 2017,
+        arXiv:1611.01232).
+        """
+        return None if self.mean_field is None else self.mean_field.xi_c
 
     def log10_typical(self, quantity: str) -> np.ndarray:
         """Return the log10 of the typical value, the exponential of the mean log over seeds, (layer,).
@@ -124,6 +192,8 @@ def predict(
     >>> deep = predict(NetworkConfig(depth=50), load_data("digits", max_examples=64))
     >>> round(float(deep.log10_gradient_norm[0]))
     -43
+    >>> f"chi = {deep.chi:.4f}, xi_grad = {deep.xi_grad:.3f}, xi_c = {deep.xi_c:.3f}"
+    'chi = 0.0200, xi_grad = 0.255, xi_c = 0.255'
     """
     check_choice("loss", loss, ("cross_entropy", "mse"))
     if max_examples is not None and max_examples < len(data.y):

@@ -1,0 +1,117 @@
+"""How predictions vary over seeds, and what finite width adds to their means, against a few hundred drawn networks."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import vanishlab as vl
+from vanishlab.config import ActivationName, InitializationName
+from vanishlab.theory.gaussian.unit_moments import unit_moments
+from vanishlab.theory.prediction import predict
+
+QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
+USUAL: dict[ActivationName, InitializationName] = {
+    "relu": "kaiming_normal",
+    "tanh": "xavier_normal",
+    "sigmoid": "torch_default",
+    "linear": "lecun_normal",
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return replace(vl.load_data("digits", max_examples=16), x_test=None, y_test=None)
+
+
+def drawn(network, data, loss, seeds):
+    training = vl.TrainingConfig(learning_rates=(1.0,), seeds=tuple(range(seeds)), steps=0, loss=loss)
+    return vl.train(network, training, data)
+
+
+def assert_spreads(network, data, loss, seeds, ratio):
+    """Predicted over measured standard deviations of the logs within a factor of `ratio`."""
+    prediction, record = predict(network, data, loss), drawn(network, data, loss, seeds)
+    for quantity in QUANTITIES:
+        measured = np.log(getattr(record, quantity)[:, 0]).std(0, ddof=1)
+        off = np.abs(np.log(getattr(prediction, f"{quantity.split('_')[0]}_log_spread") / measured))
+        assert (off < math.log(ratio)).all(), (network.activation, loss, quantity, np.exp(off))
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [("relu", "mse"), ("tanh", "cross_entropy"), ("sigmoid", "mse"), ("linear", "cross_entropy")],
+)
+def test_spread_over_seeds(digits, activation, loss):
+    # 200 seeds know a standard deviation to 5 %, three of these; the first order in 1/width leaves some 15 % here.
+    network = vl.NetworkConfig(
+        depth=3, width=128, activation=activation, initialization=USUAL[activation], dtype="float64"
+    )
+    assert_spreads(network, digits, loss, 200, 1.33)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("depth", [2, 10, 20])
+@pytest.mark.parametrize("activation", USUAL)
+def test_spread_of_deep_networks(digits, activation, depth, loss):
+    network = vl.NetworkConfig(
+        depth=depth, width=256, activation=activation, initialization=USUAL[activation], dtype="float64"
+    )
+    assert_spreads(network, digits, loss, 200, 1.35)
+
+
+def test_weights_feed_back_what_they_sent(digits):
+    # Linear, mse, ten classes: errors that know the weights add 11 / 64 to E|delta|^2 at every layer on the way back.
+    # Without that the mean log lies 5 standard errors off at layer 1.
+    network = vl.NetworkConfig(depth=3, width=64, activation="linear", initialization="lecun_normal", dtype="float64")
+    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 300)
+    logs = np.log(record.delta_rms[:, 0])
+    error = logs.std(0, ddof=1) / math.sqrt(300)
+    off = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms")
+    # Three standard errors, and the second order: half of the first one's square.
+    assert (np.abs(off) < 3 * error + 0.5 * (3 * 11 / 64) ** 2 / 2).all()
+    assert logs.mean(0)[0] - math.log(10) * found.log10_delta_rms[0] > 5 * error[0]
+    # At infinite width nothing is fed back.
+    wide = predict(replace(network, width=100_000), digits, "mse")
+    assert abs(wide.delta_log_shift[0] - wide.delta_log_shift[-1]) < 1e-3
+
+
+def test_moments_of_one_example_are_the_known_ones():
+    # ReLU: E phi^4 / E[phi^2]^2 - 1 = 5, 3 E phi'^4 / E[phi'^2]^2 - 1 = 5, E[phi^2 phi'^2] / ... - 1 = 1; 2,048 draws.
+    one = np.ones((1, 1))
+    found = unit_moments("relu", np.zeros(1), one, one, one, True)
+    np.testing.assert_allclose(found, [5, 5, 5, 5, 5, 1, 1], rtol=0.35)
+    # Of two examples whose errors are independent each varies alone: half the excess over the mean of the two.
+    two, apart = np.ones((2, 2)), np.eye(2)
+    both = unit_moments("linear", np.zeros(2), two, apart, two, True)
+    assert both.xx == pytest.approx(1.0, rel=0.2)  # (3 - 1) / 2
+    assert unit_moments("linear", np.zeros(2), two, apart, two, False).xx == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initialization", ["gaussian", "orthogonal"])
+def test_contrasts_of_the_chaotic_phase_vary_at_finite_width(digits, initialization):
+    # Inputs that have lost what they had in common: the readout's gradient has more by n / width, twice.
+    network = vl.NetworkConfig(
+        depth=20, width=128, activation="erf", initialization=initialization, sigma_w=2.0, dtype="float64"
+    )
+    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 100)
+    logs = np.log(record.gradient_norm[:, 0, -1])
+    off, error = logs.mean() - math.log(10) * found.log10_typical("gradient_norm")[-1], logs.std() / 10
+    assert abs(off) < 3 * error + 0.02
+    assert logs.mean() - math.log(10) * found.log10_gradient_norm[-1] > 5 * error
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rms"])
+def test_normalised_layers_bring_no_signal_of_their_own_home(digits, normalization):
+    # z . dloss/dz = 0: with the feedback of plain layers delta's mean log lay 0.4 too high at layer 1.
+    network = vl.NetworkConfig(
+        depth=8, width=100, activation="relu", initialization="kaiming_normal", normalization=normalization,
+        dtype="float64",
+    )  # fmt: skip
+    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 60)
+    logs = np.log(record.delta_rms[:, 0])
+    off, error = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms"), logs.std(0, ddof=1) / 60**0.5
+    assert (np.abs(off) < 3 * error + 0.03).all()

@@ -1,0 +1,88 @@
+"""`RemedyTable`: what each remedy did, seed by seed, the best first."""
+
+import io
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vanishlab.analysis.verdict import WELL
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one remedy did, seed by seed."""
+
+    name: str
+    loss: tuple[float, ...]
+    """Mean loss over the batches after the steps; infinite where the run diverged."""
+    ratio: tuple[float, ...]
+    """Norm of delta in the first layer over the last one's, after the steps."""
+    decades_per_layer: tuple[float, ...]
+    """Decades that delta lost per layer, after the steps."""
+    verdicts: tuple[tuple[str, ...], ...]
+
+    @property
+    def median_loss(self) -> float:
+        """The median over seeds."""
+        return float(np.median(self.loss))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found in more than half of the seeds."""
+        return 2 * sum(set(names) <= set(WELL) for names in self.verdicts) > len(self.verdicts)
+
+
+@dataclass(frozen=True)
+class RemedyTable:
+    """Every remedy that could be tried, the best first, beside the model as it is."""
+
+    untouched: Trial
+    trials: tuple[Trial, ...]
+    not_tried: dict[str, str]
+    """Remedy to the reason why it could not be applied automatically."""
+    steps: int
+    warning: str = ""
+    """What stands in the way of comparing seeds, empty where nothing does."""
+
+    def mends(self, trial: Trial) -> bool:
+        """Whether a remedy leaves a healthy net, and a loss lower than the untouched one's in every seed."""
+        return trial.healthy and trial.median_loss < min(self.untouched.loss)
+
+    @property
+    def best(self) -> Trial | None:
+        """The first that mends the model, None where none does."""
+        return next((trial for trial in self.trials if self.mends(trial)), None)
+
+    def __str__(self) -> str:
+        """Return the table as plain text."""
+        from rich.console import Console
+
+        text = io.StringIO()
+        Console(file=text, width=140, color_system=None).print(self)
+        return text.getvalue().rstrip()
+
+    def __rich__(self) -> "RenderableType":
+        """Return the table for `rich.print`."""
+        from rich.console import Group
+        from rich.table import Table
+
+        seeds = len(self.untouched.loss)
+        table = Table(title=f"after {self.steps} steps; medians over {seeds} seeds (lowest to highest)")
+        for column in ("remedy", "mends", "loss", "delta, first / last", "decades lost per layer", "verdict"):
+            table.add_column(column, overflow="fold")
+        for trial in (*self.trials, self.untouched):
+            mended = "" if trial is self.untouched else "yes" if self.mends(trial) else "no"
+            said = ", ".join(dict.fromkeys(itertools.chain(*trial.verdicts)))
+            spreads = [_spread(values) for values in (trial.loss, trial.ratio, trial.decades_per_layer)]
+            table.add_row(trial.name, mended, *spreads, said)
+        warning = [f"warning: {self.warning}"] if self.warning else []
+        return Group(table, *warning, *(f"not tried: {name} ({reason})" for name, reason in self.not_tried.items()))
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    return f"{np.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"

@@ -1,0 +1,268 @@
+"""`try_remedies`: each remedy on copies of the model, trained for the same few steps, ranked by what came of it."""
+
+import copy
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from vanishlab.analysis.diagnosis import conclude
+from vanishlab.analysis.evidence import evidence_of
+from vanishlab.analysis.examine import evidence_of_batch
+from vanishlab.analysis.objective import compute_loss, copied
+from vanishlab.analysis.remedies import surgery
+from vanishlab.analysis.remedies.table import RemedyTable, Trial
+from vanishlab.analysis.verdict import WELL
+from vanishlab.errors import InputError, check_integer, check_number
+from vanishlab.recording.norms import slice_norms
+from vanishlab.recording.recorder import GradientRecorder
+from vanishlab.training.descent import descend
+
+_LARGEST_UPDATE = 0.01
+"""Of the rate that is set by the updates: one per cent of the weights in the fastest layer, ten times the customary
+1e-3, as there are few steps."""
+_CLIP_NORM = 1.0
+_RECORDED = 10  # steps of a trial that are looked at
+_LOSS_SCALE = 2.0**15  # the largest power of two in float16; halved where a gradient is not finite, as GradScaler does
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a copy is trained, beside its modules."""
+
+    learning_rate: float
+    warm_up: int = 0
+    clip_norm: float | None = None
+    loss_scale: float = 1.0
+    wide: bool = False
+
+
+Change = Callable[[nn.Module, Setting], Setting]
+
+
+def try_remedies(
+    build_model: Callable[[], nn.Module],
+    loss_fn: Callable[..., Tensor],
+    batches: Iterable[Any],
+    *,
+    learning_rate: float = 0.05,
+    steps: int = 30,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> RemedyTable:
+    """Apply every remedy that fits to a fresh model, train each by plain gradient descent, and rank what came of it.
+
+    For each seed, torch's generator is seeded before `build_model()`, and what it returns is copied before anything is
+    done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. A remedy mends
+    the model if no verdict is found at the end but a good one, and its median loss is lower than without it in any
+    seed. The states of torch's generators are put back. Where two seeds begin with the same weights, a warning says so.
+
+    Raises `InputError` for no batches, no seeds, and numbers out of range.
+    """
+    check_integer("steps", steps, 1)
+    check_number("learning_rate", learning_rate, above=0.0)
+    kept = [copied(batch) for batch in itertools.islice(batches, steps)]
+    if not kept:
+        raise InputError("batches must hold at least one batch, got none")
+    if not seeds:
+        raise InputError("seeds must name at least one seed, got none")
+    plain = Setting(learning_rate)
+    not_tried = {
+        "reconnecting": "where a layer should be called, or the graph joined, only you know",
+        "gates": "a recurrent cell of another kind is another model",
+        "finite slopes": "where a slope is infinite, only you know what should stand",
+        "a slope": "what should stand for a step function, only you know",
+        "registration": "where the model keeps its weights is a matter of its code",
+        "equal shapes": "which of the shapes is meant, only you know",
+        "logits": "whether the model should end before, only you know",
+        "scaled data": "the batches are taken as they are given",
+        "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
+    }
+    trials = []
+    with torch.random.fork_rng():
+        if warning := _why_alike(build_model, seeds):
+            warnings.warn(warning, stacklevel=2)
+        untouched = _trial("none (as it is)", None, plain, build_model, loss_fn, kept, steps, seeds)
+        for name, change in _changes(loss_fn, kept[0], steps).items():
+            try:
+                trials.append(_trial(name, change, plain, build_model, loss_fn, kept, steps, seeds))
+            except surgery.NotApplicable as reason:
+                not_tried[name] = str(reason)
+    table = RemedyTable(untouched, tuple(trials), not_tried, steps, warning)
+    ranked = sorted(trials, key=lambda trial: (not table.mends(trial), trial.median_loss))
+    return replace(table, trials=tuple(ranked))
+
+
+def _why_alike(build_model: Callable[[], nn.Module], seeds: Sequence[int]) -> str:
+    """Return a warning where two seeds begin with the same weights, "" where none do."""
+    if len(set(seeds)) < 2:
+        return ""
+    begun = []
+    for seed in list(dict.fromkeys(seeds))[:2]:
+        torch.manual_seed(seed)
+        begun.append([each.detach().clone() for each in build_model().parameters() if not is_lazy(each)])
+    alike = all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(*begun, strict=False))
+    if not alike or len(begun[0]) != len(begun[1]):
+        return ""
+    return (
+        f"build_model must draw other weights for each seed, got the same for seeds {', '.join(map(str, seeds))}: "
+        "it may set a seed of its own, and the range over seeds says nothing"
+    )
+
+
+def _changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str, Change]:
+    def modules(change: Callable[[nn.Module, dict[str, str], dict[str, float]], None]) -> Change:
+        def apply(model: nn.Module, setting: Setting) -> Setting:
+            evidence, _ = evidence_of_batch(model, loss_fn, batch)
+            phi = dict(zip(evidence.names, evidence.phi, strict=True))
+            change(model, phi, dict(zip(evidence.names, evidence.units.tolist(), strict=True)))
+            return setting
+
+        return apply
+
+    def only(**fields: Any) -> Change:
+        return lambda model, setting: Setting(**{**vars(setting), **fields})
+
+    def rate(factor: float) -> Change:
+        return lambda model, setting: Setting(**{**vars(setting), "learning_rate": factor * setting.learning_rate})
+
+    def rate_by_updates(model: nn.Module, setting: Setting) -> Setting:
+        evidence, _ = evidence_of_batch(model, loss_fn, batch)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            speed = evidence.gradient[0] / evidence.weight[0]
+        speed = speed[np.isfinite(speed) & (speed > 0)]
+        if not len(speed):
+            raise surgery.NotApplicable("no layer has both weights and a gradient")
+        return Setting(**{**vars(setting), "learning_rate": float(_LARGEST_UPDATE / speed.max())})
+
+    def scaled(model: nn.Module, setting: Setting) -> Setting:
+        if not surgery.is_half(model):
+            raise surgery.NotApplicable("it computes in float32 or float64")
+        return Setting(**{**vars(setting), "loss_scale": _LOSS_SCALE})
+
+    def wider(model: nn.Module, setting: Setting) -> Setting:
+        surgery.widen(model)
+        return Setting(**{**vars(setting), "wide": True})
+
+    return {
+        "matched initialisation": modules(lambda model, phi, units: surgery.draw_weights(model, phi)),
+        "activation swap: ReLU": modules(lambda model, phi, units: surgery.swap_activations(model, phi, nn.ReLU)),
+        "activation swap: SELU": modules(lambda model, phi, units: surgery.swap_activations(model, phi, nn.SELU)),
+        "normalisation": modules(surgery.normalise),
+        "residual connections": modules(lambda model, phi, units: surgery.add_skips(model, learned=False)),
+        "scaled residual connections": modules(lambda model, phi, units: surgery.add_skips(model, learned=True)),
+        "unfreezing": modules(lambda model, phi, units: surgery.unfreeze(model)),
+        "smaller learning rate: / 10": rate(0.1),
+        "larger learning rate: x 10": rate(10.0),
+        "learning rate: by the updates": rate_by_updates,
+        "warm-up": only(warm_up=max(steps // 3, 1)),
+        "clipping": only(clip_norm=_CLIP_NORM),
+        "loss scaling": scaled,
+        "wider dtype": wider,
+    }
+
+
+def _trial(
+    name: str,
+    change: Change | None,
+    plain: Setting,
+    build_model: Callable[[], nn.Module],
+    loss_fn: Callable[..., Tensor],
+    batches: list[Any],
+    steps: int,
+    seeds: Sequence[int],
+) -> Trial:
+    found = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        model = copy.deepcopy(build_model())
+        setting = plain if change is None else change(model, plain)
+        given = [_floats(batch) for batch in batches] if setting.wide else batches
+        found.append(_train_and_look(model, loss_fn, given, steps, setting))
+    loss, ratio, rate, verdicts = zip(*found, strict=True)
+    return Trial(name, loss, ratio, rate, verdicts)
+
+
+def _train_and_look(
+    model: nn.Module, loss_fn: Callable[..., Tensor], batches: list[Any], steps: int, setting: Setting
+) -> tuple[float, float, float, tuple[str, ...]]:
+    """Return the loss at the end, delta's first/last ratio and decay there, and what the verdicts say."""
+    descent = _Descent(model, setting)
+    gone = False
+    with GradientRecorder(model, descent, max(steps // _RECORDED, 1)) as recorder:
+        for step in range(steps):
+            descent.zero_grad()
+            loss = compute_loss(model, loss_fn, copied(batches[step % len(batches)])).loss
+            recorder.observe_loss(loss)
+            if loss.requires_grad:
+                (loss * descent.loss_scale).backward()
+            gone = not bool(torch.isfinite(loss))
+            if gone:
+                recorder.end_step()
+                break
+            descent.step()
+    scaled = _times(descent.loss_scale, loss_fn)
+    live, _ = evidence_of_batch(model, scaled, batches[0])
+    last = conclude([live])
+    # What the run did, and what the model is now: a finding of either counts.
+    course = conclude([evidence_of(recorder.record, 0)])
+    said = dict.fromkeys((*(("diverging",) if gone else ()), *course.names, *last.names))
+    names = tuple(name for name in said if name not in WELL) or last.names
+    with torch.no_grad():
+        losses = [float(compute_loss(model, loss_fn, copied(batch)).loss) for batch in batches]
+    end = float(np.mean(losses))
+    decay = last.decay
+    ratio = 10.0 ** -min(max(decay.total, -300.0), 300.0) if decay.layers > 1 else math.nan
+    return end if math.isfinite(end) else math.inf, ratio, decay.rate, names
+
+
+class _Descent(torch.optim.Optimizer):
+    """Plain gradient descent in float32 or wider, with what a `Setting` asks for."""
+
+    def __init__(self, model: nn.Module, setting: Setting) -> None:
+        super().__init__([p for p in model.parameters() if p.requires_grad], {"lr": setting.learning_rate})
+        self._setting = setting
+        self._made = 0
+        self.loss_scale = setting.loss_scale
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        setting = self._setting
+        held = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [p.grad.float() if p.element_size() < 4 else p.grad for p in held]
+        gradients = [gradient.to_dense() / self.loss_scale for gradient in gradients]
+        if self.loss_scale > 1.0 and not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+            self.loss_scale /= 2.0
+            return
+        factor = 1.0
+        if setting.clip_norm is not None and gradients:
+            norm = math.hypot(*(float(slice_norms(gradient.contiguous(), 1)) for gradient in gradients))
+            factor = min(1.0, setting.clip_norm / norm) if norm > 0 else 1.0
+        self._made += 1
+        rate = self.param_groups[0]["lr"] * min(1.0, self._made / setting.warm_up if setting.warm_up else 1.0)
+        for parameter, gradient in zip(held, gradients, strict=True):
+            parameter.copy_(descend(parameter.to(gradient.dtype), gradient * factor, rate))
+
+
+def _times(scale: float, loss_fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    if scale == 1.0:
+        return loss_fn
+
+    def scaled(outputs: Any, targets: Any) -> Tensor:
+        return scale * loss_fn(outputs, targets)
+
+    return scaled
+
+
+def _floats(batch: Any) -> Any:
+    if isinstance(batch, Tensor):
+        return batch.float() if batch.is_floating_point() else batch
+    if isinstance(batch, dict):
+        return {name: _floats(value) for name, value in batch.items()}
+    return tuple(map(_floats, batch)) if isinstance(batch, (tuple, list)) else batch

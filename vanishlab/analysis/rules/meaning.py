@@ -1,0 +1,44 @@
+"""Rules on what activations still say: examples that have become one vector on their way up, or are kept apart."""
+
+import numpy as np
+
+from vanishlab.analysis.evidence import Evidence
+from vanishlab.analysis.verdict import Thresholds, Verdict
+from vanishlab.language.sentences import say
+
+
+def find_collapse(e: Evidence, t: Thresholds) -> Verdict | None:
+    """Examples that cannot be told apart any more, from one layer on up to the last hidden one.
+
+    Who is given examples that are alike from the start has not lost them.
+    """
+    share, rank = e.typical(e.distinct, e.tail)[:-1], e.typical(e.rank, e.tail)[:-1]
+    known = np.flatnonzero(~np.isnan(share))
+    if not len(known):
+        return None
+    few = (rank < t.collapsed_rank) & (share < t.collapsed_share)
+    apart = [layer for layer in known if not (few[layer] or share[layer] < t.rounded_share)]
+    alike = known[known > apart[-1]] if apart else known[:0]
+    if not len(alike):
+        return None
+    layers = tuple(e.names[layer] for layer in alike)
+    sentence = say(
+        "From {first} on the examples can hardly be told apart: {share:.1e} of the energy of what {last} hands on "
+        "differs between them.",
+        first=layers[0],
+        last=layers[-1],
+        share=share[alike[-1]],
+    )
+    numbers = {"distinct share": float(share[alike[-1]]), "effective rank": float(rank[alike[-1]])}
+    return Verdict("collapsed", layers, sentence, {name: value for name, value in numbers.items() if value == value})
+
+
+def examples_stay_apart(e: Evidence, t: Thresholds, steps: slice) -> bool:
+    """Return whether the last hidden layer whose share is known keeps the examples apart."""
+    share = e.typical(e.distinct, steps)[:-1]
+    known = share[~np.isnan(share)]
+    return bool(len(known) and known[-1] >= t.apart_share)
+
+
+RULES = (find_collapse,)
+"""What may hold of the examples in a net, beside what its layers and its depth show."""

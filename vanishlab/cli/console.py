@@ -1,0 +1,194 @@
+"""`run`, the frame of every command: its flags, its exit code, and each mistake in one line."""
+
+import contextlib
+import errno
+import functools
+import inspect
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Annotated, Any, get_type_hints
+
+import tyro
+
+from vanishlab.errors import InputError, check_choice, nearest
+from vanishlab.language.sentences import LanguageName
+
+_INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
+_MISTAKE = 2
+_LONGEST = 2000  # characters of a mistake: an argument may be as long as the system allows
+
+
+def run(
+    command: Callable[..., object] | Mapping[str, Callable[..., object]],
+    description: str | None = None,
+    *,
+    translated: bool = True,
+    version: str | None = None,
+) -> None:
+    """Call `command` (or one of several, by its name) with arguments from the command line, and exit.
+
+    Each command also has the flag --language, the language that holds while it runs, unless its pictures are not
+    `translated`. Without any argument, one of several commands is asked for by printing the help. Exit codes: 0; 2 for
+    a user's mistake, told in one line on stderr; 130 after Ctrl-C. `version` is what --version alone prints.
+    """
+    program = Path(sys.argv[0]).name.replace("__main__.py", "vanishlab")
+    _open_streams()
+    try:
+        try:
+            if version is not None and sys.argv[1:] == ["--version"]:
+                print(version)
+            else:
+                _parse(command, description, translated)()
+        finally:
+            sys.stdout.flush()
+    except InputError as error:
+        _fail(program, str(error))
+    except BrokenPipeError:  # the reader, `head` say, has had enough
+        _silence(sys.stdout)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _silence(sys.stdout)
+        _fail(program, f"{error.filename or 'what is printed'} must have room to be written to, got {error.strerror}")
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Let what is printed arrive on any terminal, as ? where it has no such sign, and nowhere where it is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _silence(stream: IO[str]) -> None:
+    """Let the stream's remainder go nowhere, the flush at exit included."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _parse(command: Any, description: str | None, translated: bool) -> Callable[[], object]:
+    """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
+    calls: list[Callable[[], object]] = []
+    if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
+        check_choice("command", sys.argv[1], command)
+
+    def bound(function: Callable[..., object]) -> Callable[..., None]:
+        # tyro reads the signature of what it calls; the call itself is left for later, out of its error handling.
+        @functools.wraps(function)
+        def later(*args: Any, language: str = "en", **kwargs: Any) -> None:
+            calls.append(lambda: _call(function, language, *args, **kwargs))
+
+        if translated:
+            _add_language(later, function)
+        return later
+
+    def parse() -> str:
+        """Return what tyro says of a mistake; nothing where there is none."""
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                if isinstance(command, Mapping):
+                    commands = {name: bound(function) for name, function in command.items()}
+                    given = sys.argv[1:] or ["--help"]
+                    tyro.extras.subcommand_cli_from_dict(commands, description=description, args=given)
+                else:
+                    tyro.cli(bound(command), description=description)
+        except SystemExit as stop:
+            if not stop.code:
+                raise  # --help
+        return said.getvalue()
+
+    parse()
+    if not calls:
+        # tyro gives a mistake as a drawn box only. Drawn once more, it is so wide that no line of it is broken.
+        with _columns(100_000):
+            raise InputError(_one_line(parse()))
+    return calls[0]
+
+
+@contextlib.contextmanager
+def _columns(count: int) -> Iterator[None]:
+    """Let the terminal seem to have so many columns."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+def _add_language(later: Callable[..., None], function: Callable[..., object]) -> None:
+    """Let tyro see one more argument of `later` than `function` has: --language."""
+    flag = Annotated[LanguageName, tyro.conf.arg(help="Language of what is drawn: English or Chinese.")]
+    signature = inspect.signature(function)
+    last = inspect.Parameter("language", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=flag)
+    vars(later)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), last])
+    later.__annotations__ = {**get_type_hints(function, include_extras=True), "language": flag}
+    del vars(later)["__wrapped__"]  # where tyro would look for types
+
+
+def _call(function: Callable[..., object], language: str, *args: Any, **kwargs: Any) -> None:
+    if language == "en":  # as it is, without matplotlib
+        function(*args, **kwargs)
+        return
+    from vanishlab import plots
+
+    with plots.language(language):
+        function(*args, **kwargs)
+
+
+def _one_line(box: str) -> str:
+    """Return the message in tyro's box of text as one line in the lab's own form.
+
+    A message that is not known keeps tyro's words; a box that is not known is given whole, without its frame.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip(" │") for line in text.splitlines() if not re.match(r"\s*[╭╰]", line)]
+    paragraphs = " ".join("\n" if re.fullmatch("─+|-{5,}", line) else line for line in lines).split("\n")
+    if "╭" not in text:  # where the terminal has no box characters the title is a paragraph of its own
+        paragraphs = paragraphs[1:]
+    message = " ".join(" ".join(paragraphs[:1]).split())
+    message = re.sub(r"^Error parsing (?!-)\S+: ", "", message)
+    message = re.sub(r"^Error parsing ", "", message)
+    if match := re.match(r"invalid choice '(.*?)' for argument '--([\w-]+)'\. Expected one of \((.*)\)", message):
+        options = re.findall(r"'(.*?)'", match[3])
+        wanted = f"one of {', '.join(map(repr, options))}"
+        return f"{_field(match[2])} must be {wanted}, got {match[1]!r}{nearest(match[1], options)}"
+    if match := re.match(r"--([\w-]+): no type matching (.*?) could be instantiated from \['(.*?)'\]", message):
+        options = [name for group in re.findall(r"{(.*?)}", match[2]) for name in group.split(",")]
+        return f"{_field(match[1])} must be {match[2]}, got {match[3]!r}{nearest(match[3], options)}"
+    if match := re.match(
+        r"--([\w-]+): (?:invalid literal for int.*?|could not convert string to float): (.*)", message
+    ):
+        kind = "a whole number" if "int()" in message else "a number"
+        return f"{_field(match[1])} must be {kind}, got {match[2]}"
+    if match := re.match(r"--([\w-]+): Could not find valid parse for arguments: \[(.*)\]", message):
+        return f"{_field(match[1])} must be of the form that --help shows, got {match[2]}"
+    if match := re.match(r"Missing value for argument '\W*--([\w-]+)", message):
+        return f"{_field(match[1])} must have a value, got none"
+    hint = " ".join(paragraphs[1:2]).strip()
+    if message.startswith("Unrecognized options") and not hint.startswith("For full helptext"):
+        message += f" (did you mean {flag[0]}?)" if (flag := re.search(r"--[\w-]+", hint)) else ""
+    whole = " ".join(re.sub("[\u2500-\u259f]|-{5,}", " ", text).split())  # every character that draws lines
+    return message or whole or "the arguments are not of the form that --help describes"
+
+
+def _field(flag: str) -> str:
+    return flag.replace("-", "_")
+
+
+def _fail(program: str, message: str) -> None:
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
+    print(f"{program}: error: {message}", file=sys.stderr)
+    sys.exit(_MISTAKE)

@@ -1,0 +1,13 @@
+"""The catalogue of Chinese: what is shown, by its English sentence, in one file for each place where it is shown.
+
+Places in braces may stand anywhere in the Chinese sentence. Names that are typed (of activations, initialisations, data
+and dtypes) stay as they are.
+"""
+
+from vanishlab.language.chinese_findings import FINDINGS
+from vanishlab.language.chinese_pictures import PICTURES
+from vanishlab.language.chinese_playground import PLAYGROUND
+from vanishlab.language.chinese_predictions import PREDICTIONS
+from vanishlab.language.chinese_verdicts import VERDICTS
+
+CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | PLAYGROUND

@@ -1,0 +1,53 @@
+"""Cores, threads and worker processes. Nothing here imports torch at once."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+
+def begin_worker() -> None:
+    """Make a fresh process a worker: of one thread, deaf to Ctrl-C, and gone when its parent is."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; one of them decides
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread; a process started meanwhile never gets it, not even while it imports torch."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: `begin_worker` is a little later
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cpu_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let matrix products take one thread: on a busy machine several wait for each other over kernels so small."""
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # nobody is left to take the result
