@@ -15,7 +15,7 @@ from vanishlab.analysis.diagnosis import Diagnosis, conclude
 from vanishlab.analysis.evidence import Evidence, evidence_of
 from vanishlab.analysis.looks.answers import look_at_answers
 from vanishlab.analysis.looks.backwards import Follow, Outputs
-from vanishlab.analysis.looks.forwards import Forwards
+from vanishlab.analysis.looks.forwards import Forwards, Place
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.verdict import Thresholds
@@ -52,35 +52,38 @@ def examine(
 
 def evidence_of_batch(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> tuple[Evidence, Record]:
     """Return the evidence of one pass over `batch`, and its record of one step. Raises as `examine`."""
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        _random_states_kept(model),
-        _copy_to_examine(model) as copied_model,
-    ):
-        with GradientRecorder(copied_model) as recorder:
-            outputs = Outputs(copied_model)
-            try:
-                with Probe(copied_model) as probe, Forwards(copied_model) as forwards:
-                    found = compute_loss(copied_model, loss_fn, copied(batch))
-            finally:
-                outputs.remove()
-            recorder.observe_loss(found.loss)
-            follow = Follow(found.loss, outputs.made)
-            if found.loss.requires_grad:
-                found.loss.backward()
-            recorder.end_step()
-            record = recorder.record
-        evidence = _joined(evidence_of(record, 0), probe)
-        finite = bool(torch.isfinite(found.loss))
-        answers = look_at_answers(found, loss_fn, batch)
+    with torch.inference_mode(False), torch.enable_grad():
+        with _random_states_kept(model), _copy_to_examine(model) as copied_model:
+            with GradientRecorder(copied_model) as recorder:
+                outputs = Outputs(copied_model)
+                try:
+                    with Probe(copied_model) as probe:
+                        found = compute_loss(copied_model, loss_fn, copied(batch))
+                finally:
+                    outputs.remove()
+                recorder.observe_loss(found.loss)
+                follow = Follow(found.loss, outputs.made)
+                if found.loss.requires_grad:
+                    found.loss.backward()
+                recorder.end_step()
+                record = recorder.record
+            evidence = _joined(evidence_of(record, 0), probe)
+            finite = bool(torch.isfinite(found.loss))
+            answers = look_at_answers(found, loss_fn, batch)
         return replace(
             evidence,
             answers=answers,
             exchanged_loss=answers.exchanged,
-            forwards=None if finite else forwards.first or forwards.minus,
+            forwards=None if finite else _first_not_finite(model, loss_fn, batch),
             backwards=follow.found() if finite else None,
         ), record
+
+
+def _first_not_finite(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> Place | None:
+    # A pass of its own: to look at every function takes longer than the pass, and few losses ask for it.
+    with _random_states_kept(model), _copy_to_examine(model) as copied_model, Forwards(copied_model) as forwards:
+        compute_loss(copied_model, loss_fn, copied(batch))
+    return forwards.first or forwards.minus
 
 
 def _held(model: nn.Module, optimizer: Optimizers, names: tuple[str, ...]) -> tuple[str, ...]:
