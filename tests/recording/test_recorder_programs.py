@@ -1,8 +1,9 @@
 """Random programs of a training loop: after every step each recorded number is plain autograd's, or is not there.
 
 A program is a chain of what people do between and within steps: parameters and modules are replaced, loaded, frozen,
-shared, converted; groups are added; backward passes are left out, made twice, or thrown away. The oracle never sees the
-recorder: before each pass it copies the model without hooks, and differentiates the copy by torch.autograd.grad.
+shared, converted; groups are added; backward passes are left out, made twice, or thrown away; one program in four calls
+a compiled model. The oracle never sees the recorder: before each pass it copies the model without hooks, and
+differentiates the copy by torch.autograd.grad.
 
 VANISHLAB_PROGRAMS is the number of programs, 40 where it is not set.
 """
@@ -108,19 +109,25 @@ class Programs(RuleBasedStateMachine):
         momentum=st.booleans(),
         every=st.integers(1, 2),
         seed=st.integers(0, 9),
+        compiled=st.sampled_from([*["never"] * 6, "before", "within"]),
     )
-    def begin(self, layers: int, nested: bool, momentum: bool, every: int, seed: int) -> None:
+    def begin(self, layers: int, nested: bool, momentum: bool, every: int, seed: int, compiled: str) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         self.body = Body(layers).double()
         self.model: Any = nn.Sequential(self.body) if nested else self.body
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9 if momentum else 0.0)
+        self.called: Any = self.model
+        if compiled == "before":
+            self.compile()
         self.recorder = vl.GradientRecorder(self.model, self.optimizer, every=every)
         self.recorder.__enter__()
+        if compiled == "within":
+            self.compile()
         self.homes = {name: self.model.get_submodule(name) for name in self.recorder.record.layer_names}
         self.every, self.step = every, 0
         self.seen = Seen()
-        self.passes = 0
+        self.used: dict[str, Tensor] = {}  # the weight of each layer in the last pass
 
     def teardown(self) -> None:
         if hasattr(self, "recorder"):
@@ -129,6 +136,10 @@ class Programs(RuleBasedStateMachine):
                 assert not part._forward_hooks and not part._forward_pre_hooks
             for each in self.model.parameters():
                 assert not each._backward_hooks and not each._post_accumulate_grad_hooks
+
+    def compile(self) -> None:
+        torch._dynamo.reset()
+        self.called = torch.compile(self.model, backend="eager")
 
     def layer(self, place: int) -> Any:
         return [*self.body.layers, self.body.readout][place % (len(self.body.layers) + 1)]
@@ -169,10 +180,9 @@ class Programs(RuleBasedStateMachine):
 
     @rule(dtype=st.sampled_from([torch.float32, torch.float64]))
     def convert(self, dtype: torch.dtype) -> None:
-        self.model.zero_grad()
+        self.zero_grad(to_none=True)
         self.optimizer.state.clear()
         self.model.to(dtype)
-        self.forget()
 
     @rule(place=PLACES, nested=st.booleans())
     def replace_a_module(self, place: int, nested: bool) -> None:
@@ -202,11 +212,21 @@ class Programs(RuleBasedStateMachine):
     # What is done in a step.
 
     def forget(self) -> None:
-        self.seen, self.passes = Seen(), 0
+        self.seen = Seen()
+
+    def forget_replaced(self) -> None:
+        """What earlier passes of the step sent back through a weight that is another one now went with its gradient."""
+        weights = {name: self.now(name) for name in self.homes}
+        for name, there in weights.items():
+            if there is not None and self.used.get(name) is not there[0]:
+                self.seen.deltas.pop(name, None)
+                self.seen.activations.pop(name, None)
+                self.used[name] = there[0]
 
     @rule(to_none=st.booleans())
     def zero_grad(self, to_none: bool) -> None:
-        self.model.zero_grad(set_to_none=to_none)
+        for part in (self.model, *self.homes.values()):  # of which some have been taken out, and may come back
+            part.zero_grad(set_to_none=to_none)
         self.forget()
 
     @rule(examples=st.integers(1, 4), twice=st.booleans())
@@ -214,12 +234,12 @@ class Programs(RuleBasedStateMachine):
         x = torch.randn(examples, WIDTH, generator=self.generator)
         y = torch.randint(CLASSES, (examples,), generator=self.generator)
         _, seen = differentiated(self.model, x, y, 1 + twice)
-        loss = functional.cross_entropy(self.model(x), y)
+        self.forget_replaced()
+        loss = functional.cross_entropy(self.called(x), y)
         if loss.requires_grad:
             if twice:
                 loss.backward(retain_graph=True)
             loss.backward()
-            self.passes += 1
             for name in seen.deltas:
                 self.seen.deltas.setdefault(name, []).extend(d * examples for d in seen.deltas[name])
                 self.seen.activations.setdefault(name, []).extend(seen.activations[name])

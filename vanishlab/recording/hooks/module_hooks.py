@@ -63,6 +63,7 @@ class ModuleHooks:
         self._look = look
         self._hooked: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # activations, and modules on the way to one
         self._places_taken = 0
+        self._last_place = 0  # of the last call, in the order of first calls
         self._followed: dict[int, tuple[weakref.ref[Tensor], Site, Call]] = {}  # by id: tensors on their way to a phi
         self._awaiting_activation: tuple[Site, Call, Tensor, int] | None = None  # a z, and its version
 
@@ -79,6 +80,7 @@ class ModuleHooks:
         """Forget the step."""
         self._followed.clear()
         self._awaiting_activation = None
+        self._last_place = self._places_taken
 
     def hooks_for_stack(self, layers: list[Layer]) -> Iterator[Any]:
         """Set the hooks on a stack of the lab's own networks, which say themselves which module is what."""
@@ -122,11 +124,12 @@ class ModuleHooks:
             return None
         self._stop_awaiting()
         self.passes.drop_failed()
-        if site.place <= 0:  # the first of a forward pass
+        if site.place <= self._last_place:  # the first of a forward pass: another one was later
             self._look()
         if site.place < 0:
             site.place = self._places_taken
             self._places_taken += 1
+        self._last_place = site.place
         z = output if type(output) is Tensor else first_tensor(output)
         if z is None:
             site.step.obstacle = reasons.NO_OUTPUT
