@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from drawn_networks import Drawn
 from scipy import stats
 
 import vanishlab as vl
@@ -31,17 +32,12 @@ def data():
     }
 
 
-def measure(network, data, loss, seeds):
-    training = vl.TrainingConfig(learning_rates=(1.0,), seeds=tuple(range(seeds)), steps=0, loss=loss)
-    return vl.train(network, training, data)
-
-
 def assert_predicted(network, data, loss, seeds=12):
     """Mean log within five standard errors and the width term; 1e-3 is the theory's own Monte Carlo at the output.
 
     Beside it stands what sampled units leave (batch normalisation), at three standard errors.
     """
-    prediction, record = predict(network, data, loss), measure(network, data, loss, seeds)
+    prediction, record = predict(network, data, loss), Drawn(network, data, loss, seeds)
     for quantity in QUANTITIES:
         logs = np.log(getattr(record, quantity)[:, 0])  # (run, layer)
         off = np.abs(logs.mean(0) - math.log(10) * prediction.log10_typical(quantity))
@@ -111,7 +107,7 @@ def test_worst_case_of_a_grid(data, capsys):
             depth=depth, width=width, activation=activation, initialization=initialization, dtype="float64"
         )
         prediction = predict(network, data[name], loss)
-        logs = np.log(measure(network, data[name], loss, seeds).gradient_norm[:, 0])
+        logs = np.log(Drawn(network, data[name], loss, seeds).gradient_norm[:, 0])
         mean = logs.mean(0) - math.log(10) * prediction.log10_typical("gradient_norm")
         error = np.maximum(logs.std(0, ddof=1), prediction.gradient_log_spread) / math.sqrt(seeds)
         term = 0.5 * prediction.width_log_variance
@@ -136,14 +132,14 @@ def test_a_wrong_prediction_is_caught(data):
     network = vl.NetworkConfig(depth=3, width=256, activation="tanh", initialization="lecun_normal")
     other = replace(network, initialization="gaussian", sigma_w=1.3)
     wrong = predict(other, data["digits"])
-    logs = np.log10(measure(network, data["digits"], "cross_entropy", 4).gradient_norm[:, 0]).mean(0)
+    logs = np.log10(Drawn(network, data["digits"], "cross_entropy", 4).gradient_norm[:, 0]).mean(0)
     assert np.abs(logs - wrong.log10_gradient_norm).max() > 0.05
 
 
 def test_mean_squares_of_a_linear_layer_are_exact(data):
     # One linear hidden layer, mse: E of every square is known at any width; 400 seeds, five standard errors.
     network = vl.NetworkConfig(depth=1, width=8, activation="linear", initialization="lecun_normal", dtype="float64")
-    found, record = predict(network, data["digits"], "mse"), measure(network, data["digits"], "mse", 400)
+    found, record = predict(network, data["digits"], "mse"), Drawn(network, data["digits"], "mse", 400)
     squares = record.activation_rms[:, 0] ** 2
     np.testing.assert_allclose(
         squares.mean(0), found.activation_rms**2, atol=5 * squares.std(0).max() / 20, err_msg="activation"
@@ -224,7 +220,7 @@ def test_a_branch_that_starts_at_zero_has_zero_gradient(data):
     found = predict(vl.NetworkConfig(depth=4, activation="relu", residual="learned"), data["digits"])
     assert np.isneginf(found.log10_gradient_norm[1:4]).all() and np.isfinite(found.log10_gradient_norm[[0, 4]]).all()
     np.testing.assert_allclose(found.log10_activation_rms[:4], found.log10_activation_rms[0])
-    measured = measure(found.network, data["digits"], "cross_entropy", 2)
+    measured = Drawn(found.network, data["digits"], "cross_entropy", 2)
     assert (measured.gradient_norm[:, 0, 1:4] == 0).all()
 
 

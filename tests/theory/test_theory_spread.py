@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn_networks import Drawn
 
 import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName
@@ -25,14 +26,9 @@ def digits():
     return replace(vl.load_data("digits", max_examples=16), x_test=None, y_test=None)
 
 
-def drawn(network, data, loss, seeds):
-    training = vl.TrainingConfig(learning_rates=(1.0,), seeds=tuple(range(seeds)), steps=0, loss=loss)
-    return vl.train(network, training, data)
-
-
 def assert_spreads(network, data, loss, seeds, ratio):
     """Predicted over measured standard deviations of the logs within a factor of `ratio`."""
-    prediction, record = predict(network, data, loss), drawn(network, data, loss, seeds)
+    prediction, record = predict(network, data, loss), Drawn(network, data, loss, seeds)
     for quantity in QUANTITIES:
         measured = np.log(getattr(record, quantity)[:, 0]).std(0, ddof=1)
         off = np.abs(np.log(getattr(prediction, f"{quantity.split('_')[0]}_log_spread") / measured))
@@ -66,7 +62,7 @@ def test_weights_feed_back_what_they_sent(digits):
     # Linear, mse, ten classes: errors that know the weights add 11 / 64 to E|delta|^2 at every layer on the way back.
     # Without that the mean log lies 5 standard errors off at layer 1.
     network = vl.NetworkConfig(depth=3, width=64, activation="linear", initialization="lecun_normal", dtype="float64")
-    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 300)
+    found, record = predict(network, digits, "mse"), Drawn(network, digits, "mse", 300)
     logs = np.log(record.delta_rms[:, 0])
     error = logs.std(0, ddof=1) / math.sqrt(300)
     off = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms")
@@ -97,7 +93,7 @@ def test_contrasts_of_the_chaotic_phase_vary_at_finite_width(digits, initializat
     network = vl.NetworkConfig(
         depth=20, width=128, activation="erf", initialization=initialization, sigma_w=2.0, dtype="float64"
     )
-    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 100)
+    found, record = predict(network, digits, "mse"), Drawn(network, digits, "mse", 100)
     logs = np.log(record.gradient_norm[:, 0, -1])
     off, error = logs.mean() - math.log(10) * found.log10_typical("gradient_norm")[-1], logs.std() / 10
     assert abs(off) < 3 * error + 0.02
@@ -111,7 +107,7 @@ def test_normalised_layers_bring_no_signal_of_their_own_home(digits, normalizati
         depth=8, width=100, activation="relu", initialization="kaiming_normal", normalization=normalization,
         dtype="float64",
     )  # fmt: skip
-    found, record = predict(network, digits, "mse"), drawn(network, digits, "mse", 60)
+    found, record = predict(network, digits, "mse"), Drawn(network, digits, "mse", 60)
     logs = np.log(record.delta_rms[:, 0])
     off, error = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms"), logs.std(0, ddof=1) / 60**0.5
     assert (np.abs(off) < 3 * error + 0.03).all()
