@@ -68,7 +68,7 @@ def test_a_full_disk_is_told_with_the_file(monkeypatch: pytest.MonkeyPatch, caps
         raise OSError(errno.ENOSPC, "No space left on device", "out/record.npz")
 
     monkeypatch.setattr(sys, "argv", ["vanishlab"])
-    monkeypatch.setattr(console, "_silence", lambda stream: None)
+    monkeypatch.setattr(console, "silence", lambda stream: None)
     with pytest.raises(SystemExit) as stop:
         console.run(fill)
     said = capsys.readouterr().err

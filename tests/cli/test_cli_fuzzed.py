@@ -1,13 +1,15 @@
-"""Seeded fuzz: command lines, records and sweep folders of any kind give an answer or one line, and leave nothing else.
+"""Seeded fuzz: command lines, environments, records and sweep folders give an answer or one line, and leave no more.
 
 All of it runs in this process, with the work itself left out: what is looked for is a traceback, a second line, a wrong
 exit code, memory, or a file that nobody asked for. VANISHLAB_FUZZ is the number of cases of each test, 300 where it is
 not set.
 """
 
+import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import sys
 import tracemalloc
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch  # noqa: F401, so that its own address space is not counted
 
 import vanishlab as vl
 from vanishlab.cli import commands
@@ -103,6 +106,78 @@ def test_command_lines(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
             assert not (folder / "out").exists() or not any((folder / "out").iterdir()), told
         shutil.rmtree(folder / "out", ignore_errors=True)
     assert answers.count(2) > len(answers) / 4
+
+
+TINY = "--depth 1 --width 2 --max-examples 16 --data moons --out out"
+WORK = {
+    "--version": 0,
+    "--help": 0,
+    "train --help": 0,
+    f"train --steps 1 {TINY}": 0,
+    f"train --steps 1 --activation 喂 {TINY}": 2,
+    f"predict {TINY}": 0,
+    f"predict --language zh {TINY}": 0,
+    "plot nowhere.npz": 2,
+    "report": 2,
+}
+ENVIRONMENT = {
+    "COLUMNS": ["", "0", "1", "-7", "abc", "40", "99999", "1e3"],
+    "LINES": ["0", "abc", "-1"],
+    "TERM": ["", "dumb", "xterm-256color", "喂"],
+    "NO_COLOR": ["", "1"],
+    "FORCE_COLOR": ["1", "x"],
+    "LC_ALL": ["C", "xx_YY", "zh_CN.GBK"],
+    "PYTHONIOENCODING": ["ascii", "nonsense"],
+    "TZ": ["", "Mars/Olympus"],
+}
+ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "gbk", "utf-16", "cp037"]
+
+
+def stream(kind: str, encoding: str, path: Path) -> Any:
+    """A stream of the operating system's; None is what Python has where one was closed at its start."""
+    if kind == "closed":
+        return None
+    if kind == "read by nobody":
+        there, end = os.pipe()
+        os.close(there)
+        return os.fdopen(end, "w", encoding=encoding)
+    return (Path("/dev/full") if kind == "full" else path).open("w", encoding=encoding)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("draw_record", "draw_theory"):
+        monkeypatch.setattr(f"vanishlab.cli.commands.{name}", lambda *_: None)
+    chance = random.Random(20)
+    for case in range(CASES):
+        line, code = chance.choice([*WORK.items()])
+        kinds = chance.choices(["file", "closed", "full", "read by nobody"], weights=(6, 1, 1, 1), k=2)
+        encodings = chance.choices(ENCODINGS, k=2)
+        told = f"case {case}: {line} {kinds} {encodings}"
+        with monkeypatch.context() as now:
+            for name in chance.sample([*ENVIRONMENT], chance.randrange(4)):
+                now.setenv(name, chance.choice(ENVIRONMENT[name]))
+            paths = [tmp_path / "stdout", tmp_path / "stderr"]
+            now.setattr(sys, "stdout", stream(kinds[0], encodings[0], paths[0]))
+            now.setattr(sys, "stderr", stream(kinds[1], encodings[1], paths[1]))
+            got, forced = called(now, line.split()), "FORCE_COLOR" in os.environ
+            wanted = 2 if kinds[0] == "full" and code == 0 else code
+            if sys.stdout is not None:
+                sys.stdout.close()  # as Python does at its end; what cannot be flushed would raise here
+            if sys.stderr is not None:
+                with contextlib.suppress(OSError):  # which Python ignores there
+                    sys.stderr.close()
+        assert got == wanted, told
+        said = paths[1].read_text(encodings[1]) if kinds[1] == "file" else ""
+        if wanted == 2 and kinds[1] == "file":
+            *before, last = re.sub(r"\x1b\[[?\d]*\w", "", said).splitlines()
+            assert last.startswith("vanishlab: error: "), (told, said)
+            assert forced or code == 0 or not before, (told, said)  # FORCE_COLOR asks for bars in a file too
+        assert "Traceback" not in said and not (tmp_path / "results").exists(), told
+        assert (tmp_path / "out").exists() == (code == 0 and "--out" in line), told
+        for path in (*paths, tmp_path / "out"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 VALUES: list[Any] = [None, [], {}, "", 0, -1, 2**63, 1.5, True, "x" * 5000, ["a"], {"a": 1}, [[]], "\ud800", 1e308]

@@ -7,18 +7,21 @@ import inspect
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from vanishlab.cli.terminal import silence
 from vanishlab.errors import InputError, check_choice, nearest
 from vanishlab.language.sentences import LanguageName
 
 _INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
 _MISTAKE = 2
+_NARROWEST = 20  # columns: tyro's help has no end where there are four
 _LONGEST = 2000  # characters of a mistake: an argument may be as long as the system allows
 
 
@@ -48,11 +51,11 @@ def run(
     except InputError as error:
         _fail(program, str(error))
     except BrokenPipeError:  # the reader, `head` say, has had enough
-        _silence(sys.stdout)
+        silence(sys.stdout)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _silence(sys.stdout)
+        silence(sys.stdout)
         _fail(program, f"{error.filename or 'what is printed'} must have room to be written to, got {error.strerror}")
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
@@ -67,11 +70,6 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _silence(stream: IO[str]) -> None:
-    """Let the stream's remainder go nowhere, the flush at exit included."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parse(command: Any, description: str | None, translated: bool) -> Callable[[], object]:
@@ -106,7 +104,9 @@ def _parse(command: Any, description: str | None, translated: bool) -> Callable[
                 raise  # --help
         return said.getvalue()
 
-    parse()
+    narrow = shutil.get_terminal_size().columns < _NARROWEST
+    with _columns(_NARROWEST) if narrow else contextlib.nullcontext():
+        parse()
     if not calls:
         # tyro gives a mistake as a drawn box only. Drawn once more, it is so wide that no line of it is broken.
         with _columns(100_000):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
+from vanishlab.cli.terminal import terminal
 from vanishlab.config import LossName, NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError
 from vanishlab.files import output_folder
@@ -52,13 +53,12 @@ def first_batch(data: "Dataset", batch_size: int | None) -> "Dataset":
 
 def predict_behind_status(network: NetworkConfig, data: "Dataset", loss: LossName) -> "Prediction":
     """Predict, with a line on stderr that says so while it lasts."""
-    from rich.console import Console
 
     from vanishlab.theory.prediction import predict
     from vanishlab.training.processes import one_blas_thread
 
     said = f"predicting {network.depth + 1} layers on {len(data.y)} examples"
-    with Console(stderr=True).status(said), one_blas_thread():
+    with terminal(stderr=True).status(said), one_blas_thread():
         return predict(network, data, loss)
 
 
@@ -221,20 +221,18 @@ def progress_bars(totals: Mapping[str, int]) -> Iterator[Callable[[Mapping[str, 
 
 
 def _bars() -> "Progress":
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=terminal(stderr=True))
 
 
 @contextlib.contextmanager
 def counted(label: str) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar on stderr where a terminal watches; the function given is told what is done, of how many."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)

@@ -11,6 +11,7 @@ import numpy as np
 
 from vanishlab.cli.running import duration
 from vanishlab.cli.tables import print_table
+from vanishlab.cli.terminal import terminal
 from vanishlab.errors import InputError, first_line
 from vanishlab.language.sentences import say
 from vanishlab.recording.record import Record
@@ -97,13 +98,12 @@ def dask_executor(address: str | None) -> Iterator[Executor | None]:
 
 @contextlib.contextmanager
 def _bar(runs: int) -> Iterator[Any]:
-    from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     # The speed of the last half hour, since a chunk may take minutes.
-    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), speed_estimate_period=1800) as bar:
+    with Bar(*columns, TimeRemainingColumn(), console=terminal(stderr=True), speed_estimate_period=1800) as bar:
         task = bar.add_task(f"0 of {runs} runs", total=1.0)
         begun = time.monotonic()
 

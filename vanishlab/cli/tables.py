@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vanishlab.cli.terminal import terminal
 from vanishlab.recording.layer_groups import at_most
 from vanishlab.recording.over_seeds import median
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; numbers to the right, each float with three significant digits."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # what stands in brackets is text here, not markup
 
@@ -28,8 +28,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*(Text(f"{entry:.3g}" if isinstance(entry, float) else str(entry)) for entry in row))
     # A pipe or a log gets the whole table: rich would cut it to 80 columns there.
-    console = Console() if sys.stdout.isatty() else Console(width=shutil.get_terminal_size((160, 0)).columns)
-    console.print(table)
+    terminal(width=None if sys.stdout.isatty() else shutil.get_terminal_size((160, 0)).columns).print(table)
 
 
 _TABLE_ROWS = 40
