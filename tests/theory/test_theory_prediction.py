@@ -80,7 +80,7 @@ def test_prediction_against_measured_networks(data, name, settings, loss):
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_every_activation_and_initialisation(data, activation, initialization):
     network = vl.NetworkConfig(
-        depth=8, width=384, activation=activation, initialization=initialization, dtype="float64"
+        depth=8, width=256, activation=activation, initialization=initialization, dtype="float64"
     )
     for name in ("digits", "moons"):
         assert_predicted(network, data[name], "cross_entropy")

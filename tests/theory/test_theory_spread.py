@@ -49,7 +49,7 @@ def test_spread_over_seeds(digits, activation, loss):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-@pytest.mark.parametrize("depth", [2, 10, 20])
+@pytest.mark.parametrize("depth", [2, 20])
 @pytest.mark.parametrize("activation", USUAL)
 def test_spread_of_deep_networks(digits, activation, depth, loss):
     network = vl.NetworkConfig(
