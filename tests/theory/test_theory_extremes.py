@@ -105,8 +105,8 @@ def test_any_configuration_is_answered_or_refused(data):
 
 
 @pytest.mark.slow
-def test_a_thousand_configurations_are_answered_or_refused(data):
-    assert_answers(data, 1000, seed=1)
+def test_many_configurations_are_answered_or_refused(data):
+    assert_answers(data, 500, seed=1)
 
 
 def test_inputs_of_zero_under_uniform_weights_pass_nothing_through_relu():

@@ -76,7 +76,7 @@ def test_prediction_against_measured_networks(data, name, settings, loss):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("initialization", ["torch_default", "xavier_normal", "kaiming_uniform", "orthogonal"])
+@pytest.mark.parametrize("initialization", ["torch_default", "orthogonal"])  # the grid below has others
 @pytest.mark.parametrize("activation", get_args(ActivationName))
 def test_every_activation_and_initialisation(data, activation, initialization):
     network = vl.NetworkConfig(
