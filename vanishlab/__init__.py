@@ -21,10 +21,12 @@ os.environ.setdefault("MKL_CBWR", "AUTO")
 
 if TYPE_CHECKING:
     from vanishlab import theory
+    from vanishlab.analysis.clipping import clipping_threshold
     from vanishlab.analysis.diagnosis import Diagnosis, diagnose
     from vanishlab.analysis.examine import examine
     from vanishlab.analysis.remedies.trial import try_remedies
     from vanishlab.analysis.verdict import Thresholds
+    from vanishlab.analysis.watcher import IllnessFound, IllnessWarning, Watcher
     from vanishlab.config import NetworkConfig, TrainingConfig
     from vanishlab.data import Dataset, load_data
     from vanishlab.errors import InputError
@@ -43,11 +45,15 @@ if TYPE_CHECKING:
 
 _HOME = {
     "theory": "theory",
+    "clipping_threshold": "analysis.clipping",
     "Diagnosis": "analysis.diagnosis",
     "diagnose": "analysis.diagnosis",
     "examine": "analysis.examine",
     "try_remedies": "analysis.remedies.trial",
     "Thresholds": "analysis.verdict",
+    "IllnessFound": "analysis.watcher",
+    "IllnessWarning": "analysis.watcher",
+    "Watcher": "analysis.watcher",
     "NetworkConfig": "config",
     "TrainingConfig": "config",
     "Dataset": "data",
@@ -77,6 +83,8 @@ __all__ = [
     "Diagnosis",
     "GradientRecorder",
     "Grid",
+    "IllnessFound",
+    "IllnessWarning",
     "InputError",
     "NetworkConfig",
     "Prediction",
@@ -85,6 +93,8 @@ __all__ = [
     "SweepFailed",
     "Thresholds",
     "TrainingConfig",
+    "Watcher",
+    "clipping_threshold",
     "diagnose",
     "examine",
     "gradient_descent",

@@ -69,10 +69,14 @@ class Kept(Dashboard):
         super().__init__()
         self.numbers: dict[int, dict[str, float]] = {}
         self.figures: list[tuple[str, int]] = []
+        self.texts: list[tuple[str, str, int]] = []
 
     def _write_numbers(self, values: dict[str, float], step: int) -> None:
         assert step not in self.numbers
         self.numbers[step] = values
+
+    def _write_text(self, name: str, text: str, step: int) -> None:
+        self.texts.append((name, text, step))
 
     def _write_figure(self, name: str, figure: Any, step: int) -> None:
         self.figures.append((name, step))
@@ -108,6 +112,8 @@ def test_a_dashboard_is_told_each_step_once() -> None:
     assert sorted(board.numbers) == [0, 1, 2]
     assert board.figures == [("vanishlab/three_curves", 2)]
     assert all(name.startswith("vanishlab/") for name in board.numbers[0])
+    [(name, text, step)] = board.texts  # the verdict was the same at each look
+    assert (name, step) == ("vanishlab/verdict", 1) and text.startswith("healthy: Delta is 15.7 times smaller")
 
 
 @pytest.mark.parametrize("name", ["lightning", "huggingface"])
@@ -243,6 +249,7 @@ def test_tensorboard_shows_the_numbers_and_one_figure(tmp_path: Path) -> None:
     assert [event.step for event in ratios] == [0, 1, 2]
     np.testing.assert_allclose([event.value for event in ratios], record.first_last_ratio()[0], rtol=1e-6)
     assert events.Tags()["images"] == ["vanishlab/three_curves"]
+    assert b"healthy: Delta" in events.Tensors("vanishlab/verdict/text_summary")[0].tensor_proto.string_val[0]
     assert len(events.Tags()["scalars"]) <= 10
 
 
@@ -267,5 +274,75 @@ def test_weights_and_biases_logs_the_numbers_and_one_figure(tmp_path: Path, monk
     assert [values["vanishlab/step"] for values in numbers] == [0, 1, 2]
     assert [values["vanishlab/first_last_delta_ratio"] for values in numbers] == record.first_last_ratio()[0].tolist()
     pictures = [values for values in logged if "vanishlab/three_curves" in values]
-    assert len(pictures) == 1 and len(logged) == 4
+    verdicts = [values for values in logged if "vanishlab/verdict" in values]
+    assert verdicts[0]["vanishlab/verdict"].startswith("healthy: Delta")
+    assert len(pictures) == 1 and len(verdicts) == 1 and len(logged) == 5
     assert list(tmp_path.glob("**/*.wandb")) and list(tmp_path.glob("**/*.png"))
+
+
+@FOREIGN
+@pytest.mark.slow
+def test_lightning_stops_where_training_is_ill(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    lightning: Any = importlib.import_module("lightning.pytorch")
+    from vanishlab.integrations.lightning import GradientCallback
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = build_model()
+
+        def training_step(self, batch: Any, index: int) -> Tensor:
+            return nn.functional.cross_entropy(self.model(batch[0]), batch[1])
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=1e4)
+
+    callback, module = GradientCallback(1, stop_on="diverging"), Module()
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*build_data()), batch_size=BATCH)
+    trainer = lightning.Trainer(max_epochs=20, callbacks=[callback], accelerator="cpu", logger=False,
+                                enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                                default_root_dir=tmp_path)  # fmt: skip
+    trainer.fit(module, loader)
+    assert callback.watcher is not None
+    [finding] = callback.watcher.findings
+    assert finding.verdict.name == "diverging" and len(callback.record.step) == finding.step + 1 < 60
+
+
+@FOREIGN
+@pytest.mark.slow
+def test_hugging_face_stops_where_training_is_ill(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    transformers: Any = importlib.import_module("transformers")
+    from vanishlab.integrations.huggingface import GradientCallback
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = build_model()
+
+        def forward(self, x: Tensor, labels: Tensor) -> Any:
+            logits = self.model(x)
+            return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+    x, y = build_data()
+    data: Any = [{"x": row, "labels": label} for row, label in zip(x, y, strict=True)]
+    arguments = transformers.TrainingArguments(
+        output_dir=str(tmp_path), num_train_epochs=20, per_device_train_batch_size=BATCH, learning_rate=1e4,
+        lr_scheduler_type="constant", max_grad_norm=0.0, optim="sgd", use_cpu=True, report_to=[], save_strategy="no",
+        disable_tqdm=True, seed=0,
+    )  # fmt: skip
+    with GradientCallback(1, watch=True, stop_on=["diverging"]) as callback:
+        transformers.Trainer(Model(), arguments, train_dataset=data, callbacks=[callback]).train()
+    assert callback.watcher is not None
+    assert "diverging" in [finding.verdict.name for finding in callback.watcher.findings]
+    assert len(callback.record.step) == callback.watcher.findings[-1].step + 1 < 60
+
+
+def test_a_verdict_to_watch_for_must_exist() -> None:
+    from vanishlab.integrations.following import Follower
+
+    with pytest.raises(InputError, match="^stop_on must be one of .*got 'vanishin' .did you mean 'vanishing'"):
+        Follower(stop_on="vanishin")
+    with pytest.raises(InputError, match="^watch must be one of"):
+        Follower(watch="x")

@@ -20,7 +20,7 @@ from test_plots import DIGITS, EDGE_CASES, FIGURES, make_ax, make_record
 
 import vanishlab as vl
 from vanishlab import plots
-from vanishlab.analysis import diagnosis, verdict
+from vanishlab.analysis import diagnosis, onset, verdict
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.rules import depth, layers
 from vanishlab.cli import commands, predictions
@@ -68,7 +68,7 @@ def evidence_names() -> Iterator[str]:
 # What `say` is given by a variable: the tables that hold it.
 TABLES = {
     "LAYER_QUANTITIES[quantity].label": tuple(LAYER_QUANTITIES[name].label for name in axes.DRAWN),
-    "LAYER_QUANTITIES[quantity].title": tuple(LAYER_QUANTITIES[name].title for name in PREDICTED),
+    "LAYER_QUANTITIES[quantity].title": tuple(LAYER_QUANTITIES[name].title for name in (*PREDICTED, *onset.QUANTITIES)),
     "PHASES[field.phase]": tuple(predictions.PHASES.values()),
     "DELTAS[field.phase]": tuple(predictions.DELTAS.values()),
     "LAYER_LABEL": (axes.LAYER_LABEL,),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
+from vanishlab.analysis.diagnosis import diagnose
 from vanishlab.errors import InputError
 from vanishlab.plots import three_curves
 from vanishlab.recording.record import Record
@@ -44,13 +45,20 @@ class Dashboard(ABC):
         """Start with nothing written."""
         self._prefix = prefix
         self._written = -1  # the last step that was written
+        self._names: tuple[str, ...] = ()  # of the verdicts that were written last
 
     def update(self, record: Record) -> None:
-        """Write the numbers of every recorded step that has not been written yet."""
+        """Write the numbers of every recorded step that has not been written yet, and the verdict where it is new."""
         for step in record.step[record.step > self._written].tolist():
             values = summarise(record, step)
             self._write_numbers({f"{self._prefix}/{name}": value for name, value in values.items()}, step)
             self._written = step
+        if len(record.step):
+            diagnosis = diagnose(record)
+            if diagnosis.names != self._names:
+                self._names = diagnosis.names
+                told = "\n\n".join(f"{verdict.name}: {verdict.sentence}" for verdict in diagnosis.verdicts)
+                self._write_text(f"{self._prefix}/verdict", told, int(record.step[-1]))
 
     def finish(self, record: Record) -> None:
         """Write what is new, and the picture of the three curves at the last recorded step."""
@@ -61,6 +69,10 @@ class Dashboard(ABC):
     @abstractmethod
     def _write_numbers(self, values: dict[str, float], step: int) -> None:
         """Write named numbers of one step."""
+
+    @abstractmethod
+    def _write_text(self, name: str, text: str, step: int) -> None:
+        """Write a named text."""
 
     @abstractmethod
     def _write_figure(self, name: str, figure: Figure, step: int) -> None:

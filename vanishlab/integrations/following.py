@@ -1,11 +1,12 @@
 """`Follower`: a recorder that somebody else's training loop starts and stops."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from vanishlab.analysis.watcher import Finding, Watcher, verdict_names
 from vanishlab.errors import InputError
 from vanishlab.integrations.dashboard import Dashboard
 from vanishlab.recording.record import Record
@@ -18,10 +19,26 @@ class Follower:
     As a context manager it closes at the end of the block, also where the loop raised and never said so.
     """
 
-    def __init__(self, every: int | str = 10, dashboard: Dashboard | None = None) -> None:
-        """Take the recorder's settings; nothing is hooked yet."""
+    def __init__(
+        self,
+        every: int | str = 10,
+        dashboard: Dashboard | None = None,
+        watch: bool | str | Iterable[str] = False,
+        stop_on: str | Iterable[str] = (),
+    ) -> None:
+        """Take the recorder's settings; nothing is hooked yet.
+
+        `watch` has illnesses told while it trains, all of them or those that it names; one in `stop_on` sets
+        `should_stop`, which the loop obeys.
+        """
         self._every = every
         self._dashboard = dashboard
+        self._stop_on = verdict_names("stop_on", stop_on)
+        named = () if isinstance(watch, bool) else verdict_names("watch", watch)
+        self._on = None if watch is True else (*named, *self._stop_on)
+        self.watcher: Watcher | None = None
+        """What has been found so far; None before training has begun, and where nothing is watched."""
+        self.should_stop = False
         self._recorder: GradientRecorder | None = None
         self._active = False
         self._losses: list[Tensor] = []
@@ -47,8 +64,17 @@ class Follower:
         """Begin anew, on `model` and its optimizers."""
         self.close()
         self._recorder = GradientRecorder(model, optimizers, self._every)
+        self.should_stop = False
+        self.watcher = self._watch_over(self._recorder)
         self._recorder.__enter__()
         self._active = True
+
+    def _watch_over(self, recorder: GradientRecorder) -> Watcher | None:
+        def call(finding: Finding) -> None:
+            finding.warn()
+            self.should_stop |= finding.verdict.name in self._stop_on
+
+        return Watcher(recorder, on=self._on, call=call) if self._on != () else None
 
     def observe_loss(self, loss: Tensor) -> None:
         """Note one backward pass's loss; a step's loss is the mean of those since the last update."""

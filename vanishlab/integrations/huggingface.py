@@ -7,6 +7,7 @@
 The block makes sure that no hook stays where training ends by an exception, of which a callback is not told.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ except ImportError as error:
 
 from torch.utils.hooks import RemovableHandle
 
+from vanishlab.analysis.watcher import Watcher
 from vanishlab.integrations.dashboard import Dashboard
 from vanishlab.integrations.following import Follower
 from vanishlab.recording.record import Record
@@ -28,12 +30,21 @@ from vanishlab.recording.record import Record
 class GradientCallback(TrainerCallback):
     """Record every `every`-th update; `dashboard` is brought up to date whenever the trainer logs.
 
-    The loss is the one that the model returns (`outputs.loss`); NaN for a model that returns none.
+    The loss is the one that the model returns (`outputs.loss`); NaN for a model that returns none. `watch` has
+    illnesses told by a warning while it trains: True for all of them, or the names of verdicts; one in `stop_on` ends
+    the training. `watcher` has what was found.
     """
 
-    def __init__(self, every: int | str = 10, dashboard: Dashboard | None = None) -> None:
+    def __init__(
+        self,
+        every: int | str = 10,
+        dashboard: Dashboard | None = None,
+        *,
+        watch: bool | str | Iterable[str] = False,
+        stop_on: str | Iterable[str] = (),
+    ) -> None:
         """Take the recorder's settings."""
-        self._follower = Follower(every, dashboard)
+        self._follower = Follower(every, dashboard, watch, stop_on)
         self._handle: RemovableHandle | None = None
 
     def __enter__(self) -> "GradientCallback":
@@ -48,6 +59,11 @@ class GradientCallback(TrainerCallback):
     def record(self) -> Record:
         """What has been recorded so far. Raises `InputError` before training has begun."""
         return self._follower.record
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """What watches over the training; None before it has begun, and where nothing is watched."""
+        return self._follower.watcher
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -64,6 +80,10 @@ class GradientCallback(TrainerCallback):
     ) -> None:
         """A new step begins."""
         self._follower.end_step()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """End the training where it is ill."""
+        control.should_training_stop = control.should_training_stop or self._follower.should_stop
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Bring the dashboard up to date."""

@@ -8,6 +8,7 @@ Lightning hands over the loss before each backward pass and says when training e
 recorder's hooks on the model and the optimizer do the rest.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("vanishlab.integrations.lightning needs Lightning: pip install 'vanishlab[lightning]'") from error
 
+from vanishlab.analysis.watcher import Watcher
 from vanishlab.integrations.dashboard import Dashboard
 from vanishlab.integrations.following import Follower
 from vanishlab.recording.record import Record
@@ -25,13 +27,26 @@ from vanishlab.recording.record import Record
 class GradientCallback(Callback):
     """Record every `every`-th step of a module.
 
-    `dashboard` is brought up to date after each epoch.
+    `dashboard` is brought up to date after each epoch. `watch` has illnesses told by a warning while it trains: True
+    for all of them, or the names of verdicts; one in `stop_on` ends the training. `watcher` has what was found.
     """
 
-    def __init__(self, every: int | str = 10, dashboard: Dashboard | None = None) -> None:
+    def __init__(
+        self,
+        every: int | str = 10,
+        dashboard: Dashboard | None = None,
+        *,
+        watch: bool | str | Iterable[str] = False,
+        stop_on: str | Iterable[str] = (),
+    ) -> None:
         """Take the recorder's settings."""
         super().__init__()
-        self._follower = Follower(every, dashboard)
+        self._follower = Follower(every, dashboard, watch, stop_on)
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """What watches over the training; None before it has begun, and where nothing is watched."""
+        return self._follower.watcher
 
     @property
     def record(self) -> Record:
@@ -49,6 +64,12 @@ class GradientCallback(Callback):
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """A new step begins."""
         self._follower.end_step()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """End the training where it is ill."""
+        trainer.should_stop = trainer.should_stop or self._follower.should_stop
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the dashboard up to date."""

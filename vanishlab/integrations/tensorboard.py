@@ -45,6 +45,9 @@ class TensorBoardWriter(Dashboard):
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    def _write_text(self, name: str, text: str, step: int) -> None:
+        self._writer.add_text(name, text, step)
+
     def _write_figure(self, name: str, figure: Figure, step: int) -> None:
         FigureCanvasAgg(figure)  # TensorBoard draws on the figure's own canvas
         self._writer.add_figure(name, figure, step, close=False)

@@ -33,6 +33,9 @@ class WandbWriter(Dashboard):
     def _write_numbers(self, values: dict[str, float], step: int) -> None:
         self._run.log({**values, f"{self._prefix}/step": step})
 
+    def _write_text(self, name: str, text: str, step: int) -> None:
+        self._run.log({name: text, f"{self._prefix}/step": step})
+
     def _write_figure(self, name: str, figure: Figure, step: int) -> None:
         import wandb
         from PIL import Image

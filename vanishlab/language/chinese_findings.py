@@ -21,6 +21,12 @@ FINDINGS: dict[str, str] = {
     ),
     "Delta was measured in no layer.": "没有一层测到 δ。",
     "Note: {note}": "说明：{note}",
+    # While it trains
+    "weight norm": "权重范数",
+    "Step {step}: {verdict}, since step {began}. {sentence}": "第 {step} 步：{verdict}，始于第 {began} 步。{sentence}",
+    "{told} The first to leave its course was {quantity} of {layer}, at step {step}.": (
+        "{told}最先偏离原有走势的是层 {layer} 的{quantity}，在第 {step} 步。"
+    ),
     "The loss is not finite: {operation} is given finite numbers and returns others.": (
         "损失不是有限值：{operation} 的输入有限，输出却不是。"
     ),

@@ -81,16 +81,19 @@ class RecordedSteps:
         network: NetworkConfig | None = None,
         training: TrainingConfig | None = None,
         data_name: str = "",
+        last: int | None = None,
     ) -> Record:
         """Return the record, with labels (run,) that the layers cannot know; a run is NaN from `diverged_step` on.
 
         `evaluations` are pairs of a step and the test accuracies (run,) there, `sharpness` likewise; `unmeasured` is
-        added to what the layers could not measure, `held` says of layers whether an optimizer holds them.
+        added to what the layers could not measure, `held` says of layers whether an optimizer holds them. `last` leaves
+        all steps out but the first and so many.
         """
+        kept = self._rows if last is None or len(self._rows) <= last else self._rows[:1] + self._rows[-last:]
         test_step, test_accuracy = _history(evaluations, self._runs)
         layers, quantities = len(self._layers), len(LAYER_QUANTITIES)
-        step = np.array([step for step, _ in self._rows], dtype=np.int64)
-        rows = np.array([numbers for _, numbers in self._rows]).reshape(len(step), 2 + quantities * layers, self._runs)
+        step = np.array([step for step, _ in kept], dtype=np.int64)
+        rows = np.array([numbers for _, numbers in kept]).reshape(len(step), 2 + quantities * layers, self._runs)
         gone = _after_divergence(diverged_step, step)  # (run, step)
         by_quantity = rows[:, 2:].reshape(len(step), quantities, layers, self._runs).transpose(1, 3, 0, 2)
         weight = self._layers[0].weight

@@ -114,6 +114,8 @@ class GradientRecorder:
         self._accuracy: Tensor | None = None
         self.step = 0
         """The number of steps that have ended."""
+        self.step_ended: list[Callable[[int], object]] = []
+        """Called with its number when a recorded step has ended; what one of them raises comes out of the step."""
 
     def __enter__(self) -> "GradientRecorder":
         """Set the hooks."""
@@ -173,7 +175,10 @@ class GradientRecorder:
 
     def end_step(self, update_norms: list[Tensor] | None = None) -> None:
         """Close the step under way; `update_norms` are those of each layer's weights, (run,)."""
+        recorded, step = self.recording, self.step
         self._thread.waiting(self._end_step)(update_norms)
+        for call in (*self.step_ended,) if recorded else ():
+            call(step)
 
     def _end_step(self, update_norms: list[Tensor] | None) -> None:
         if self.recording:
@@ -194,7 +199,12 @@ class GradientRecorder:
     @property
     def record(self) -> Record:
         """What has been recorded so far."""
+        return self.recent(None)
+
+    def recent(self, steps: int | None) -> Record:
+        """Return the record of the first recorded step and the last `steps`; None is all of them."""
         return self.recorded_steps.to_record(
+            last=steps,
             learning_rate=np.full(self._runs, self._optimizer_steps.learning_rate),
             seed=np.full(self._runs, -1, dtype=np.int64),
             diverged_step=np.full(self._runs, -1, dtype=np.int64),
