@@ -17,7 +17,7 @@ def healthy() -> Evidence:
     return evidence_of(vl.train(network, vl.TrainingConfig(steps=0), vl.load_data("digits", max_examples=32)), 0)
 
 
-def with_shares(e: Evidence, shares: list[float], rank: float) -> Evidence:
+def with_shares(e: Evidence, shares: list[float], rank: float | list[float]) -> Evidence:
     return dataclasses.replace(e, distinct=np.array([shares]), rank=np.full((1, len(shares)), rank))
 
 
@@ -30,7 +30,7 @@ FALL = [0.5, 1e-2, 1e-3, 9e-5, 1e-5, 1e-6, 0.3]  # the last is the readout's
 
 def test_it_names_the_layers_from_which_on_examples_are_alike(healthy: Evidence) -> None:
     assert verdict_on(healthy) is None
-    found = verdict_on(with_shares(healthy, FALL, rank=2.0))
+    found = verdict_on(with_shares(healthy, FALL, rank=[9.0, 8.0, 7.0, 4.0, 3.0, 2.0, 9.0]))
     assert found is not None and found.layers == healthy.names[3:6]
     assert found.evidence == {"distinct share": 1e-6, "effective rank": 2.0}
     assert healthy.names[3] in found.sentence and "1.0e-06" in found.sentence

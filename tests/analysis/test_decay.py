@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vanishlab.analysis.rules import decay as decay_module
 from vanishlab.analysis.rules.decay import fill_valleys, fit_decay
 
 
@@ -80,3 +81,15 @@ def test_valleys_are_filled_and_slopes_left() -> None:
     assert decay.high - decay.low < 0.02
     for slope in (np.linspace(-5, 0, 20), np.linspace(0, -5, 20)):
         assert np.array_equal(fill_valleys(slope), slope)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25, 4.0, np.inf])
+def test_rate_and_error_are_those_of_generalised_least_squares(monkeypatch: pytest.MonkeyPatch, ratio: float) -> None:
+    # The increments of a random walk plus white noise `ratio` times as strong: covariance 1 + ratio (2, -1) in bands.
+    monkeypatch.setattr(decay_module, "_NOISE_RATIOS", (ratio,))
+    increments = np.random.default_rng(2).normal(0.3, 1.0, 9)
+    bands = 2.0 * np.eye(9) - np.eye(9, k=1) - np.eye(9, k=-1)
+    weights = np.linalg.inv(bands if np.isinf(ratio) else np.eye(9) + ratio * bands)
+    rate = weights.sum(0) @ increments / weights.sum()
+    error = np.sqrt((increments - rate) @ weights @ (increments - rate) / 8 / weights.sum())
+    assert decay_module._drift(increments) == pytest.approx((rate, error), rel=1e-9)

@@ -16,6 +16,9 @@ from torch.nn import functional
 from zoo_models import HE, clusters, layer, mlp
 
 import vanishlab as vl
+from vanishlab.analysis.examine import evidence_of_batch
+from vanishlab.analysis.rules.decay import fit_decay
+from vanishlab.analysis.rules.depth import find_time
 from vanishlab.analysis.verdict import VERDICTS
 from vanishlab.recording import reasons
 from vanishlab.recording.quantities import LAYER_QUANTITIES
@@ -260,3 +263,21 @@ def test_what_no_float_holds_is_told_in_decades() -> None:
     assert told is not None
     assert math.log10(float(told[1])) + int(told[2]) == pytest.approx(diagnosis.decay.total, abs=0.05)
     str(diagnosis)
+
+
+def test_the_headline_gives_what_delta_is_multiplied_by_with_its_interval() -> None:
+    profile = np.linspace(-9.0, 0.0, 10) + np.tile([0.05, -0.05], 5)
+    decay = fit_decay(profile)
+    told = vl.Diagnosis((), decay, tuple("abcdefghij"), 1).headline
+    factor, low, high = (float(each) for each in re.findall(r"\d\.\d+", told)[:3])
+    assert 0.0 < low < factor < high < 1.0 and factor == pytest.approx(10.0**-decay.rate, rel=1e-2)
+    assert (low, high) == pytest.approx((10.0**-decay.high, 10.0**-decay.low), rel=1e-2)
+    assert "by 1e-8.9 over 10 layers" in told
+
+
+@pytest.mark.parametrize(("decades", "name"), [(6.5, None), (7.3, "vanishing"), (-1.0, None), (-9.0, "exploding")])
+def test_the_line_of_time_is_where_it_says(decades: float, name: str | None) -> None:
+    evidence, _ = evidence_of_batch(mlp(2, 8), functional.cross_entropy, BATCH)
+    through = dataclasses.replace(evidence, through_time={"rnn": np.linspace(-decades, 0.0, 8)})
+    found = [each.name for each in find_time(through, vl.Thresholds())]
+    assert found == ([] if name is None else [name])

@@ -94,3 +94,8 @@ def test_networks_have_their_place_in_the_diagram() -> None:
 def test_the_grid_is_checked(arguments, said: str) -> None:
     with pytest.raises(InputError, match=said):
         phase_diagram(*arguments)
+
+
+def test_a_point_outside_of_the_usual_range_is_a_quarter_inside_the_diagram() -> None:
+    diagram = phase_diagram("tanh", around=(8.0, 6.0))
+    assert diagram.sigma_w[-1] == 10.0 and diagram.sigma_b[-1] == 7.5

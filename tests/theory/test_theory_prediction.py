@@ -340,3 +340,11 @@ def test_a_thousand_layers_are_predicted_far_below_the_smallest_number():
     network = vl.NetworkConfig(depth=1000, width=256)
     logs = predict(network, vl.load_data("digits", max_examples=64)).log10_gradient_norm
     assert np.isfinite(logs).all() and logs[0] < -800
+
+
+def test_uniform_weights_and_biases_of_few_inputs_have_their_own_variances():
+    # W and b uniform within 1 / sqrt(2): E z^2 = (|x|^2 + 1) / 6, whatever the width.
+    data = vl.load_data("moons", max_examples=16)
+    found = predict(vl.NetworkConfig(depth=1, width=1000, activation="linear"), data)
+    size = ((data.x.astype(np.float64) ** 2).sum(1) + 1.0) / 6.0
+    assert found.log10_activation_rms[0] == pytest.approx(0.5 * np.log10(size.mean()), abs=1e-3)

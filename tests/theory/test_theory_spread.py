@@ -9,8 +9,9 @@ from drawn_networks import Drawn
 
 import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.theory.gaussian.unit_moments import unit_moments
+from vanishlab.theory.gaussian.unit_moments import UnitMoments, unit_moments
 from vanishlab.theory.prediction import predict
+from vanishlab.theory.width.spread import Chain, width_spread
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
 USUAL: dict[ActivationName, InitializationName] = {
@@ -111,3 +112,34 @@ def test_normalised_layers_bring_no_signal_of_their_own_home(digits, normalizati
     logs = np.log(record.delta_rms[:, 0])
     off, error = logs.mean(0) - math.log(10) * found.log10_typical("delta_rms"), logs.std(0, ddof=1) / 60**0.5
     assert (np.abs(off) < 3 * error + 0.03).all()
+
+
+def test_the_variance_is_that_of_the_sum_it_stands_for():
+    """Every fluctuation is a vector over independent layers: log |delta_l|^2 and the gradient's, as they are written.
+
+    R_j = carry_j R_{j-1} + Y_j, R'_j = carry_j R'_{j-1} + S_j, R_0 = R'_0 = 0, and
+    D_l = sum_{j >= l} slope_j R_{j-1} + rho_l t R_L + sum_{i >= l} X_i, with R'_{l-1} and V_i for X_i in the gradient.
+    """
+    draw, depth = np.random.default_rng(0), 4
+    chain = Chain(
+        width=draw.integers(20, 60, depth).astype(float), carry=draw.uniform(0.5, 1.2, depth),
+        slope=draw.uniform(-0.5, 0.8, depth), branch=np.ones(depth), readout=0.7, coherent=np.ones(depth),
+    )  # fmt: skip
+    moments = [UnitMoments(*draw.uniform(2.0, 5.0, 5), *draw.uniform(-0.9, 0.9, 2)) for _ in range(depth)]
+    rho = draw.uniform(0.2, 0.9, (2, depth + 1))
+    found = width_spread(chain, moments, rho)
+
+    yy, ys, ss, xx, vv, yx, yv = np.array(moments).T / chain.width
+    sums = np.zeros((depth + 1, depth))  # R_j over Y, and R'_j over S
+    for j in range(depth):
+        sums[j + 1] = chain.carry[j] * sums[j] + np.eye(depth)[j]
+    for layer in range(1, depth + 2):
+        later = (np.arange(1, depth + 1) >= layer).astype(float)  # of X or V
+        earlier = sums[layer - 1]  # of S, whose layers are others than those of V
+        for kind, (own, both) in enumerate(((xx, yx), (vv, yv))):
+            of_y = rho[kind, layer - 1] * chain.readout * sums[depth]
+            of_y = of_y + sum(chain.slope[j - 1] * sums[j - 1] for j in range(layer, depth + 1))
+            variance = (of_y**2 * yy + later * own + 2 * of_y * later * both).sum()
+            if kind == 1:
+                variance += (earlier**2 * ss + 2 * of_y * earlier * ys).sum()
+            assert (found.delta, found.gradient)[kind][layer - 1] == pytest.approx(variance, rel=1e-12)
