@@ -22,6 +22,8 @@ os.environ.setdefault("MKL_CBWR", "AUTO")
 if TYPE_CHECKING:
     from vanishlab import theory
     from vanishlab.analysis.clipping import clipping_threshold
+    from vanishlab.analysis.coordinates.check import coordinate_check
+    from vanishlab.analysis.coordinates.scaling import CoordinateCheck
     from vanishlab.analysis.diagnosis import Diagnosis, diagnose
     from vanishlab.analysis.examine import examine
     from vanishlab.analysis.remedies.trial import try_remedies
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 _HOME = {
     "theory": "theory",
     "clipping_threshold": "analysis.clipping",
+    "CoordinateCheck": "analysis.coordinates.scaling",
+    "coordinate_check": "analysis.coordinates.check",
     "Diagnosis": "analysis.diagnosis",
     "diagnose": "analysis.diagnosis",
     "examine": "analysis.examine",
@@ -79,6 +83,7 @@ _HOME = {
 
 __all__ = [
     "MLP",
+    "CoordinateCheck",
     "Dataset",
     "Diagnosis",
     "GradientRecorder",
@@ -95,6 +100,7 @@ __all__ = [
     "TrainingConfig",
     "Watcher",
     "clipping_threshold",
+    "coordinate_check",
     "diagnose",
     "examine",
     "gradient_descent",

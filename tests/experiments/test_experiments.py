@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "initializations": {"activations": ("tanh",), "depth": 3, "width": 6, "steps": 2, "max_examples": 32},
     "remedies": {"depth": 3, "width": 6, "learning_rates": (0.1,), "steps": 2, "max_examples": 32},
     "linear_regression": {"iterations": 5},
+    "coordinate_check": {"widths": (4, 8, 16), "depths": (2, 3, 4), "steps": 1, "seeds": (0,), "examples": 16},
     "own_model": {"steps": 6},
     "theory": {"depth": 3, "width": 6, "seeds": 2, "max_examples": 16},
     "phase_diagram": {"depth": 4, "width": 6, "seeds": (0,), "max_examples": 16, "initializations": ("lecun_normal",)},
@@ -43,13 +44,14 @@ PICTURES = {
     "initializations": ("delta_rms", "gradient_norm"),
     "remedies": ("league",),
     "linear_regression": ("path",),
+    "coordinate_check": ("standard", "maximal_update", "plain", "residual"),
     "own_model": ("three_curves", "update_ratio", "history"),
     "theory": ("sigmoid", "relu", "tanh"),
     "phase_diagram": ("phase_diagram",),
     "examine": ("three_curves",),
     "readme_tables": (),
 }
-REPORTLESS = ("linear_regression", "readme_tables")  # the one leaves no record, the other is for README alone
+REPORTLESS = ("linear_regression", "coordinate_check", "readme_tables")  # two leave no record, one is for README alone
 
 
 def load(name: str) -> ModuleType:

@@ -21,12 +21,15 @@ from test_plots import DIGITS, EDGE_CASES, FIGURES, make_ax, make_record
 import vanishlab as vl
 from vanishlab import plots
 from vanishlab.analysis import diagnosis, onset, verdict
+from vanishlab.analysis.coordinates import scaling
+from vanishlab.analysis.coordinates.expected import Role
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.rules import depth, layers
 from vanishlab.cli import commands, predictions
 from vanishlab.config import ActivationName, DtypeName, InitializationName
 from vanishlab.data import DATA_NAMES
 from vanishlab.language.chinese import CHINESE
+from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_findings import FINDINGS
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
@@ -35,7 +38,7 @@ from vanishlab.language.chinese_verdicts import VERDICTS
 from vanishlab.language.sentences import listed, say, speaking, spoken, wrapped
 from vanishlab.playground import pictures
 from vanishlab.playground.lessons import LESSONS
-from vanishlab.plots import axes, captions, fonts, training
+from vanishlab.plots import axes, captions, coordinates, fonts, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
 from vanishlab.theory.phases import phase_diagram
@@ -72,7 +75,7 @@ TABLES = {
     "PHASES[field.phase]": tuple(predictions.PHASES.values()),
     "DELTAS[field.phase]": tuple(predictions.DELTAS.values()),
     "LAYER_LABEL": (axes.LAYER_LABEL,),
-    "name": tuple(name for name, _ in axes.MARKS.values()),
+    "name": (*(name for name, _ in axes.MARKS.values()), *scaling.PLACES),
     "kind": tuple(FLAT),
     "style['label']": tuple(str(style["label"]) for style in training.RATIOS.values()),
     "NORMALIZATIONS[network.normalization]": tuple(captions.NORMALIZATIONS.values()),
@@ -88,7 +91,17 @@ TABLES = {
     "evidence": tuple(evidence_names()),
     "remedy.name": tuple(REMEDIES),
     "remedy.change": tuple(remedy.change for remedy in REMEDIES.values()),
-    "label": ("delta at start", "delta at end"),  # of experiments/remedies.py
+    "label": (
+        "delta at start",
+        "delta at end",
+        *coordinates.PANELS.values(),
+    ),  # the first two of experiments/remedies.py
+    "check.axis": scaling.AXES,
+    "self.axis": scaling.AXES,
+    "SENTENCES[self.axis][outcome]": tuple(said for told in scaling.SENTENCES.values() for said in told.values()),
+    "head": scaling.HEADS,
+    "role": get_args(Role),
+    "parametrisation": ("standard", "maximal update"),
     "CURVES[quantity]": tuple(pictures.CURVES.values()),
     "each.title": tuple(lesson.title for lesson in LESSONS),
     "lesson.question": tuple(lesson.question for lesson in LESSONS),
@@ -174,7 +187,9 @@ def test_every_sentence_is_translated_and_no_translation_is_left_over() -> None:
 
 
 def test_a_sentence_is_translated_once() -> None:
-    assert len(CHINESE) == len(PICTURES) + len(PREDICTIONS) + len(VERDICTS) + len(FINDINGS) + len(PLAYGROUND)
+    assert len(CHINESE) == len(PICTURES) + len(PREDICTIONS) + len(VERDICTS) + len(FINDINGS) + len(COORDINATES) + len(
+        PLAYGROUND
+    )
 
 
 def places(sentence: str) -> set[tuple[str, str]]:

@@ -4,10 +4,11 @@ Places in braces may stand anywhere in the Chinese sentence. Names that are type
 and dtypes) stay as they are.
 """
 
+from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_findings import FINDINGS
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
 from vanishlab.language.chinese_verdicts import VERDICTS
 
-CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | PLAYGROUND
+CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND

@@ -6,6 +6,7 @@
     plots.depth_profile(ax, record, "delta_rms", step=0)             # on axes of your own
     plots.save_both(plots.prediction_figure(prediction, record), "pictures/theory")
     plots.save_both(plots.phase_figure(diagram, {"mine": (1.2, 0.1)}), "pictures/phases")
+    plots.save_both(plots.coordinate_figure(check), "pictures/widths")
     with plots.language("zh"):                                       # in Chinese
         plots.save_both(plots.three_curves(record), "pictures/sigmoid_zh")
 
@@ -13,6 +14,7 @@ Nothing here computes more than records and predictions offer, opens a window, o
 """
 
 from vanishlab.plots.captions import describe_network
+from vanishlab.plots.coordinates import coordinate_figure
 from vanishlab.plots.figures import (
     comparison,
     history_figure,
@@ -45,6 +47,7 @@ __all__ = [
     "SweepMapArtists",
     "accuracy_curves",
     "comparison",
+    "coordinate_figure",
     "depth_profile",
     "describe_network",
     "history",
