@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vanishlab.activations import ACTIVATIONS, ActivationName
-from vanishlab.errors import InputError, check_choice, check_integer, check_number
+from vanishlab.errors import InputError, check_choice, check_integer, check_number, nearest
 
 MAX_DEPTH = 10_000
 NORMALIZATION_EPS = 1e-5  # added to the variance that a normalisation divides by, torch's default
@@ -176,6 +176,10 @@ class TrainingConfig:
             put("clip_norm", check_number("clip_norm", self.clip_norm, above=0.0))
             if self.normalize_gradients:
                 raise InputError("clip_norm and normalize_gradients exclude each other, got both")
+        if not isinstance(self.normalize_gradients, bool):
+            raise InputError(f"normalize_gradients must be true or false, got {self.normalize_gradients!r}")
+        if not isinstance(self.device, str):
+            raise InputError(f"device must be a name, got {self.device!r}")
         if isinstance(self.record_every, str):
             check_choice("record_every (or a number of steps)", self.record_every, ("log", "never"))
         else:
@@ -201,7 +205,7 @@ def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
     known = {field.name for field in dataclasses.fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise InputError(f"{kind.__name__} has no field {unknown[0]!r}")
+        raise InputError(f"{kind.__name__} has no field {unknown[0]!r}{nearest(unknown[0], known)}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 

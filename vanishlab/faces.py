@@ -22,3 +22,15 @@ def lazy_names(package: str, home: Mapping[str, str]) -> tuple[Callable[[str], A
         return sorted({*vars(sys.modules[package]), *home})
 
     return find, names
+
+
+def shown_as(card: str) -> Callable[[Any], str]:
+    """Return a class's `_repr_html_`, for notebooks: the function `card` of `vanishlab.notebook.cards`.
+
+    What it needs, pictures and verdicts, stands above most classes; so it is imported when a notebook asks.
+    """
+
+    def _repr_html_(self: Any) -> str:
+        return getattr(importlib.import_module("vanishlab.notebook.cards"), card)(self)
+
+    return _repr_html_

@@ -57,7 +57,7 @@ def test_predict_takes_the_flags_of_train(
     assert "largest learning rate that is surely stable: " in said
     names = {path.name for path in tmp_path.iterdir()}
     pictures = {f"{name}.{kind}" for name in ("prediction", "phase_diagram") for kind in ("png", "svg")}
-    assert names == {"prediction.csv", *pictures}
+    assert names == {"prediction.csv", "run.toml", *pictures}
     lines = (tmp_path / "prediction.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[:4] == [
         "layer", "log10_activation_rms", "log10_typical_activation_rms", "activation_rms_log_spread",

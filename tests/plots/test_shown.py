@@ -6,6 +6,7 @@ import matplotlib.image
 import pytest
 import torch
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from torch import nn
 
 import vanishlab as vl
@@ -69,3 +70,27 @@ def test_a_prediction_says_in_two_lines_what_it_is() -> None:
     assert first.startswith("Prediction for NetworkConfig(depth=2") and "on 16 examples of moons (" in first
     lost = prediction.log10_delta_rms[0] - prediction.log10_delta_rms[-1]
     assert second == f"  3 layers; delta, first / last: 10^{lost:.2f}"
+
+
+def test_a_panel_without_axes_makes_a_figure_of_its_own(record: vl.Record) -> None:
+    before = pyplot.get_fignums()
+    network = vl.NetworkConfig(depth=2, width=3)
+    prediction = vl.predict(network, vl.load_data("moons", max_examples=16))
+    drawn = [
+        plots.depth_profile(None, record),
+        plots.update_ratio(ax=None, record=record),
+        plots.loss_curves(None, record),
+        plots.accuracy_curves(None, record),
+        plots.learning_rate_panel(None, None, record),
+        plots.history(None, record),
+        plots.prediction_profile(None, prediction),
+        plots.phase_map(None, vl.theory.phase_diagram("tanh")),
+        plots.sweep_map(None, ["a", "b"], [1, 2], [[0.0, 1.0], [0.5, 0.2]]),
+    ]
+    for artists in drawn:
+        assert getattr(artists.figure, "_repr_png_")()[0].startswith(b"\x89PNG")  # noqa: B009
+    assert len({id(artists.figure) for artists in drawn}) == len(drawn) and pyplot.get_fignums() == before
+    ax = Figure().subplots()
+    assert plots.depth_profile(ax, record).figure is ax.get_figure()
+    with pytest.raises(vl.InputError, match="^axes must be both given or both None, got one$"):
+        plots.learning_rate_panel(ax, None, record)

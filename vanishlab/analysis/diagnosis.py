@@ -24,6 +24,7 @@ from vanishlab.analysis.rules import run as course
 from vanishlab.analysis.rules.decay import Decay, fit_decay
 from vanishlab.analysis.verdict import VERDICTS, WELL, Thresholds, Verdict, several
 from vanishlab.errors import InputError
+from vanishlab.faces import shown_as
 from vanishlab.language.numbers import PowerOfTen
 from vanishlab.language.sentences import listed, say
 from vanishlab.recording.record import Record
@@ -68,6 +69,12 @@ class Diagnosis:
         """What to change, the most promising first; nothing for a healthy network."""
         return remedies_for(self.verdicts, self.phi)
 
+    def __repr__(self) -> str:
+        """Return the verdicts and the decay in two lines; `print` has the table."""
+        return f"Diagnosis: {', '.join(self.names)}\n  {self.headline}"
+
+    _repr_html_ = shown_as("of_diagnosis")
+
     def __str__(self) -> str:
         """Return the table as plain text."""
         from rich.console import Console
@@ -85,6 +92,13 @@ class Diagnosis:
         table = Table(title=Text(self.headline), title_justify="left")
         for column in COLUMNS:
             table.add_column(say(column), overflow="fold")
+        for row in self.rows():
+            table.add_row(*map(Text, row))
+        return Group(table, *map(Text, self.advice()))
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return the table's rows, an entry for each of `COLUMNS`."""
+        rows = []
         for verdict in self.verdicts:
             name = say(verdict.name)
             if verdict.cause not in ("", "depth"):
@@ -95,13 +109,17 @@ class Diagnosis:
                 say("{name}: {value:.3g}", name=say(evidence), value=value)
                 for evidence, value in verdict.evidence.items()
             )
-            table.add_row(*map(Text, (name, several(verdict.layers) or say("all"), verdict.sentence, numbers)))
+            rows.append((name, several(verdict.layers) or say("all"), verdict.sentence, numbers))
+        return rows
+
+    def advice(self) -> list[str]:
+        """Return what stands below the table, line by line: what to change, and notes."""
         lines = [
-            Text(say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change)))
+            say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change))
             for place, remedy in enumerate(self.remedies, 1)
         ]
-        cures = [Text(say("What to change, the most promising first:")), *lines] if lines else []
-        return Group(table, *cures, *(Text(say("Note: {note}", note=note)) for note in self.notes))
+        cures = [say("What to change, the most promising first:"), *lines] if lines else []
+        return [*cures, *(say("Note: {note}", note=note) for note in self.notes)]
 
     @property
     def headline(self) -> str:

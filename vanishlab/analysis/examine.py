@@ -19,6 +19,7 @@ from vanishlab.analysis.looks.forwards import Forwards, Place
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.verdict import Thresholds
+from vanishlab.progress import Advance, progress_bar
 from vanishlab.recording.hooks.find_layers import find_layers
 from vanishlab.recording.hooks.held_parameters import Optimizers, as_tuple, held_parameters
 from vanishlab.recording.record import Record
@@ -32,28 +33,37 @@ def examine(
     *,
     optimizer: Optimizers = None,
     thresholds: Thresholds | None = None,
+    progress: bool | None = None,
 ) -> Diagnosis:
     """Return the verdict on `model` from one forward and one backward pass.
 
     A batch (inputs, targets) gives loss_fn(model(inputs), targets); `objective.compute_loss` says what else it may be.
     The pass is made on a copy, in the mode (train or eval) that the model is in: its parameters, buffers and gradients,
     the batch and the states of the random generators are the same afterwards. Of `optimizer`, or of several, it is
-    asked whether they hold the model's parameters.
+    asked whether they hold the model's parameters. `progress` says whether to show a bar; None is where somebody
+    watches.
 
     One batch shows neither a learning rate nor a history, so "diverging" and updates that are too small need a record.
 
     Raises `InputError` for a model without layers and for a loss that is not one number.
     """
-    evidence, _ = evidence_of_batch(model, loss_fn, batch)
+    with progress_bar("examining", progress) as advance:
+        evidence, _ = evidence_of_batch(model, loss_fn, batch, advance)
     if optimizer is not None:
         evidence = replace(evidence, held=_held(model, optimizer, evidence.names))
     return conclude([evidence], thresholds)
 
 
-def evidence_of_batch(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> tuple[Evidence, Record]:
-    """Return the evidence of one pass over `batch`, and its record of one step. Raises as `examine`."""
+def evidence_of_batch(
+    model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any, advance: Advance = lambda share: None
+) -> tuple[Evidence, Record]:
+    """Return the evidence of one pass over `batch`, and its record of one step. Raises as `examine`.
+
+    `advance` is told after the copy, the forward and the backward pass how far it is, by the time that each takes.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         with _random_states_kept(model), _copy_to_examine(model) as copied_model:
+            advance(0.05)
             with GradientRecorder(copied_model) as recorder:
                 outputs = Outputs(copied_model)
                 try:
@@ -61,10 +71,12 @@ def evidence_of_batch(model: nn.Module, loss_fn: Callable[..., Tensor], batch: A
                         found = compute_loss(copied_model, loss_fn, copied(batch))
                 finally:
                     outputs.remove()
+                advance(0.4)
                 recorder.observe_loss(found.loss)
                 follow = Follow(found.loss, outputs.made)
                 if found.loss.requires_grad:
                     found.loss.backward()
+                advance(0.8)
                 recorder.end_step()
                 record = recorder.record
             evidence = _joined(evidence_of(record, 0), probe)

@@ -16,6 +16,8 @@ from vanishlab.cli.pictures import (
     pictures_of_theory,
 )
 from vanishlab.cli.running import first_batch, predict_behind_status, train_and_save
+from vanishlab.cli.settings import NAME as SETTINGS
+from vanishlab.cli.settings import SweptTraining, given_settings, write_settings
 from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import DATA_NAMES
@@ -26,6 +28,9 @@ from vanishlab.training.sweep.grid import Grid
 from vanishlab.version import __version__
 
 _DataName = Annotated[str, tyro.conf.arg(help=f"Data set: {', '.join(DATA_NAMES)}, or an .npz file.")]
+_Config = Annotated[
+    Path | None, tyro.conf.arg(help="A run.toml, as this command leaves one: its values instead of the defaults.")
+]
 _MOST_SEEDS = 1_000_000  # of a sweep; a range of more would not fit into memory before anybody could say so
 _DESCRIPTION = (
     "A lab for the vanishing-gradient problem: train deep MLPs, look at every layer, predict it beforehand. "
@@ -44,7 +49,7 @@ def main() -> None:
         "examine": examine_command,
         "playground": playground_command,
     }
-    run(commands, description=_DESCRIPTION, version=f"vanishlab {__version__}")
+    run(commands, description=_DESCRIPTION, version=f"vanishlab {__version__}", defaults=given_settings)
 
 
 def train_command(
@@ -54,6 +59,7 @@ def train_command(
     max_examples: int | None = None,
     out: Path = Path("results/train"),
     report: bool = False,
+    config: _Config = None,
 ) -> None:
     """Train one network per learning rate and seed, record every layer, and draw what was recorded.
 
@@ -61,7 +67,7 @@ def train_command(
         network: What is trained.
         training: How it is trained.
         max_examples: Training examples to keep; None is all of them.
-        out: Folder for record.npz and the pictures.
+        out: Folder for record.npz, run.toml and the pictures.
         report: Also write report.html there, as `vanishlab report` does.
     """
     from vanishlab.data import load_data
@@ -73,7 +79,8 @@ def train_command(
     dataset = load_data(data, max_examples=max_examples)
     check_training(network, training, dataset)
     pictures = pictures_of_record(len(training.learning_rates))
-    output_folder(out, "record.npz", *pictures, *(["report.html"] if report else []))
+    output_folder(out, "record.npz", SETTINGS, *pictures, *(["report.html"] if report else []))
+    write_settings(out / SETTINGS, dataset, training, network=network)
     record = train_and_save(network, training, dataset, out / "record.npz")
     print_table(f"{len(dataset.y)} examples of {dataset.name}", RATE_COLUMNS, rate_rows(record))
     draw_record(record, out)
@@ -88,6 +95,7 @@ def predict_command(
     max_examples: int | None = None,
     measure: bool = False,
     out: Path = Path("results/predict"),
+    config: _Config = None,
 ) -> None:
     """Predict every layer at step 0 without building a network, from the flags of `vanishlab train`.
 
@@ -96,14 +104,16 @@ def predict_command(
         training: The flags of `vanishlab train`; loss and batch_size matter here, seeds and device with --measure.
         max_examples: Training examples to keep, at most 4096; None is all of them.
         measure: Also build the networks of all seeds, and draw what they show at step 0 beneath the theory.
-        out: Folder for prediction.csv and the pictures, and with --measure record.npz.
+        out: Folder for prediction.csv, run.toml and the pictures, and with --measure record.npz.
     """
     from vanishlab.cli.predictions import layer_table, phase_text, rate_text, spread_text, write_layers
     from vanishlab.data import load_data
 
-    dataset = first_batch(load_data(data, max_examples=max_examples), training.batch_size)
-    output_folder(out, "prediction.csv", *pictures_of_theory(), *(["record.npz"] if measure else []))
+    loaded = load_data(data, max_examples=max_examples)
+    dataset = first_batch(loaded, training.batch_size)
+    output_folder(out, "prediction.csv", SETTINGS, *pictures_of_theory(), *(["record.npz"] if measure else []))
     prediction = predict_behind_status(network, dataset, training.loss)
+    write_settings(out / SETTINGS, loaded, training, network=network)
     record = None
     if measure:
         start = replace(training, learning_rates=training.learning_rates[:1], steps=0, batch_size=None, record_every=1)
@@ -119,15 +129,9 @@ def predict_command(
     draw_theory(prediction, record, out)
 
 
-class _SweptTraining(TrainingConfig):
-    """How networks are trained: one run per network, learning rate and seed."""
-
-    seeds: tyro.conf.Suppress[tuple[int, ...]] = (0,)
-
-
 def sweep_command(
     grid: tyro.conf.OmitArgPrefixes[Grid],
-    training: tyro.conf.OmitArgPrefixes[_SweptTraining],
+    training: tyro.conf.OmitArgPrefixes[SweptTraining],
     seeds: int = 1,
     data: _DataName = "digits",
     max_examples: int | None = None,
@@ -136,6 +140,7 @@ def sweep_command(
     chunk_runs: int | None = None,
     dask: str | None = None,
     report: bool = False,
+    config: _Config = None,
 ) -> None:
     """Train every combination of the values given; what is finished in the folder is not done again.
 
@@ -144,13 +149,13 @@ def sweep_command(
         training: How it is trained.
         seeds: Number of seeds, 0 to N - 1 (`vanishlab train` takes the seeds themselves).
         max_examples: Training examples to keep; None is all of them.
-        out: Folder for the chunks, runs.csv, and what failed; an interrupted sweep goes on from there.
+        out: Folder for the chunks, runs.csv, run.toml, and what failed; an interrupted sweep goes on from there.
         workers: Processes of this machine; None is one per core where the work is worth it.
         chunk_runs: Runs trained side by side; None is chosen by cache (CPU) or memory (GPU).
         dask: Address of a Dask scheduler, such as tcp://10.0.0.1:8786; its workers train instead of this machine.
         report: Also write report.html into the folder, of everything that is finished there.
     """
-    from vanishlab.cli.sweeps import dask_executor, run_and_report
+    from vanishlab.cli.sweeps import check_folder, dask_executor, run_and_report
     from vanishlab.data import load_data
     from vanishlab.errors import check_integer
     from vanishlab.report import check_extra
@@ -164,7 +169,9 @@ def sweep_command(
     plan = plan_sweep(grid, training, dataset, chunk_runs=chunk_runs, workers=workers)
     if dask is None:
         check_chunks(plan.chunks, plan.data, plan.workers)
+    check_folder(out)
     output_folder(out, *(["report.html"] if report else []))
+    write_settings(out / SETTINGS, dataset, training, seeds=seeds, grid=grid)
     with dask_executor(dask) as executor:
         run_and_report(plan, out, executor)
     if report:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -31,12 +31,14 @@ def run(
     *,
     translated: bool = True,
     version: str | None = None,
+    defaults: Callable[[Sequence[str]], Mapping[str, Any]] = lambda arguments: {},
 ) -> None:
     """Call `command` (or one of several, by its name) with arguments from the command line, and exit.
 
     Each command also has the flag --language, the language that holds while it runs, unless its pictures are not
     `translated`. Without any argument, one of several commands is asked for by printing the help. Exit codes: 0; 2 for
     a user's mistake, told in one line on stderr; 130 after Ctrl-C. `version` is what --version alone prints.
+    `defaults` says, of the arguments given, what the command's parameters are where no flag says otherwise.
     """
     program = Path(sys.argv[0]).name.replace("__main__.py", "vanishlab")
     _open_streams()
@@ -45,7 +47,7 @@ def run(
             if version is not None and sys.argv[1:] == ["--version"]:
                 print(version)
             else:
-                _parse(command, description, translated)()
+                _parse(command, description, translated, defaults(sys.argv[1:]))()
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -72,13 +74,15 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _parse(command: Any, description: str | None, translated: bool) -> Callable[[], object]:
+def _parse(
+    command: Any, description: str | None, translated: bool, defaults: Mapping[str, Any]
+) -> Callable[[], object]:
     """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
     calls: list[Callable[[], object]] = []
     if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         check_choice("command", sys.argv[1], command)
 
-    def bound(function: Callable[..., object]) -> Callable[..., None]:
+    def bound(function: Callable[..., object], name: str = "") -> Callable[..., None]:
         # tyro reads the signature of what it calls; the call itself is left for later, out of its error handling.
         @functools.wraps(function)
         def later(*args: Any, language: str = "en", **kwargs: Any) -> None:
@@ -86,6 +90,8 @@ def _parse(command: Any, description: str | None, translated: bool) -> Callable[
 
         if translated:
             _add_language(later, function)
+        if name in sys.argv[1:2]:  # the defaults are those of the command that is called
+            _set_defaults(later, defaults)
         return later
 
     def parse() -> str:
@@ -94,7 +100,7 @@ def _parse(command: Any, description: str | None, translated: bool) -> Callable[
         try:
             with contextlib.redirect_stderr(said):
                 if isinstance(command, Mapping):
-                    commands = {name: bound(function) for name, function in command.items()}
+                    commands = {name: bound(function, name) for name, function in command.items()}
                     given = sys.argv[1:] or ["--help"]
                     tyro.extras.subcommand_cli_from_dict(commands, description=description, args=given)
                 else:
@@ -135,6 +141,16 @@ def _add_language(later: Callable[..., None], function: Callable[..., object]) -
     vars(later)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), last])
     later.__annotations__ = {**get_type_hints(function, include_extras=True), "language": flag}
     del vars(later)["__wrapped__"]  # where tyro would look for types
+
+
+def _set_defaults(later: Callable[..., None], defaults: Mapping[str, Any]) -> None:
+    """Let tyro see these defaults of the parameters that `later` has."""
+    signature = inspect.signature(later)
+    parameters = [
+        each.replace(default=defaults[name]) if name in defaults else each
+        for name, each in signature.parameters.items()
+    ]
+    vars(later)["__signature__"] = signature.replace(parameters=parameters)
 
 
 def _call(function: Callable[..., object], language: str, *args: Any, **kwargs: Any) -> None:

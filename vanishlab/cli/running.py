@@ -59,7 +59,7 @@ def predict_behind_status(network: NetworkConfig, data: "Dataset", loss: LossNam
 
     said = f"predicting {network.depth + 1} layers on {len(data.y)} examples"
     with terminal(stderr=True).status(said), one_blas_thread():
-        return predict(network, data, loss)
+        return predict(network, data, loss, progress=False)
 
 
 def train_all(

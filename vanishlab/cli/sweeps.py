@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vanishlab.cli.running import duration
+from vanishlab.cli.settings import NAME as SETTINGS
 from vanishlab.cli.tables import print_table
 from vanishlab.cli.terminal import terminal
 from vanishlab.errors import InputError, first_line
@@ -26,7 +27,7 @@ _ROWS = 40  # of the table; the rest is in runs.csv
 
 def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> None:
     """Do what is planned, show it on the way, and print a table; exit with code 1 if something failed."""
-    Store(out).check("runs.csv", "map.png", "map.svg")
+    check_folder(out)
     missing = _missing(plan, out)
     runs = _runs(missing)
     seconds = estimate_seconds(plan, missing)
@@ -65,6 +66,11 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
             print(f"failed: {each}", file=sys.stderr)
         print(f"details in {out / 'failures'}; the same command tries again", file=sys.stderr)
         sys.exit(1)
+
+
+def check_folder(out: Path) -> None:
+    """Raise `InputError` where something that is no file stands in the place of one."""
+    Store(out).check("runs.csv", "map.png", "map.svg", SETTINGS)
 
 
 def _missing(plan: Plan, out: Path) -> list[Chunk]:

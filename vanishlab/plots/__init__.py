@@ -4,6 +4,7 @@
 
     plots.save_both(plots.three_curves(record), "pictures/sigmoid")  # sigmoid.png and sigmoid.svg
     plots.depth_profile(ax, record, "delta_rms", step=0)             # on axes of your own
+    plots.depth_profile(None, record, "delta_rms").figure            # on a figure of its own, which shows itself
     plots.save_both(plots.prediction_figure(prediction, record), "pictures/theory")
     plots.save_both(plots.phase_figure(diagram, {"mine": (1.2, 0.1)}), "pictures/phases")
     plots.save_both(plots.coordinate_figure(check), "pictures/widths")
@@ -11,6 +12,8 @@
         plots.save_both(plots.three_curves(record), "pictures/sigmoid_zh")
 
 Nothing here computes more than records and predictions offer, opens a window, or touches pyplot's global state.
+Background, text, fonts and grid are those of matplotlib's style at the time, `dark_background` say; colours of data are
+the lab's own.
 """
 
 from vanishlab.plots.captions import describe_network

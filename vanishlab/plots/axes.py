@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
@@ -17,6 +18,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from vanishlab.errors import InputError, check_choice
 from vanishlab.language.sentences import say
+from vanishlab.plots.ink import PAPER, ink, neutral, on_dark, printed
 from vanishlab.plots.ranges import LARGEST, ROOM, within
 from vanishlab.recording.layer_groups import Block, layer_blocks
 from vanishlab.recording.quantities import LAYER_QUANTITIES
@@ -25,13 +27,11 @@ from vanishlab.recording.record import Record
 DRAWN = tuple(name for name, each in LAYER_QUANTITIES.items() if each.label and each.never_negative)
 """What can be drawn against the layer: the quantities that have a label for the axis and fit on a logarithmic one."""
 LAYER_LABEL = "layer (1 = nearest the input)"
-NEUTRAL = "0.3"
-
 MARKS: dict[str, tuple[str, dict[str, Any]]] = {
     "zero": ("zero", {"marker": "x"}),
-    "underflow": ("underflow", {"marker": "v", "markerfacecolor": "white"}),
+    "underflow": ("underflow", {"marker": "v", "markerfacecolor": PAPER}),
     "infinite": ("infinite", {"marker": "^"}),
-    "diverged": ("diverged", {"marker": "X", "markeredgecolor": "white", "markeredgewidth": 0.7, "markersize": 9.0}),
+    "diverged": ("diverged", {"marker": "X", "markeredgecolor": PAPER, "markeredgewidth": 0.7, "markersize": 9.0}),
     "gap": ("gap: no value", {"marker": ""}),
 }
 """Marks for what has no place on an axis: what the key calls them, and how they look."""
@@ -62,7 +62,7 @@ def on_axis(values: np.ndarray, logarithmic: bool = False) -> np.ndarray:
 
 def draw_mark(ax: Axes, kind: str, x: Any, y: Any, color: Any, **style: Any) -> Line2D:
     """Draw marks of one kind on top of everything, also outside the axes' frame; they do not widen the axes."""
-    style = {"markersize": 5.0, "markeredgewidth": 0.9, "transform": ax.transData} | MARKS[kind][1] | style
+    style = {"markersize": 5.0, "markeredgewidth": 0.9, "transform": ax.transData} | printed(MARKS[kind][1]) | style
     line = Line2D(x, y, linestyle="none", color=color, clip_on=False, label=f"_{kind}", zorder=4, **style)
     ax.add_artist(line)
     return line
@@ -71,8 +71,9 @@ def draw_mark(ax: Axes, kind: str, x: Any, y: Any, color: Any, **style: Any) -> 
 def mark_handles(kinds: Iterable[str]) -> list[Line2D]:
     """Return a grey handle for the legend for each kind of mark, in a fixed order."""
     kinds = set(kinds)
-    plain = {"linestyle": "none", "color": NEUTRAL, "markersize": 6.0}
-    return [Line2D([], [], label=say(name), **plain | style) for kind, (name, style) in MARKS.items() if kind in kinds]
+    plain = {"linestyle": "none", "color": neutral(), "markersize": 6.0}
+    chosen = [MARKS[kind] for kind in MARKS if kind in kinds]
+    return [Line2D([], [], label=say(name), **plain | printed(style)) for name, style in chosen]
 
 
 def draw_off_scale(
@@ -116,7 +117,7 @@ def open_floor(ax: Axes, points: float) -> None:
         if artist.get_gid() == _GID:
             artist.remove()
     transform = ax.transAxes + _shift(ax, -points / 2)
-    ax.add_artist(Line2D([0, 1], [0, 0], linewidth=points, solid_capstyle="butt", color="0.92", clip_on=False,
+    ax.add_artist(Line2D([0, 1], [0, 0], linewidth=points, solid_capstyle="butt", color=ink(0.08), clip_on=False,
                          transform=transform, zorder=0.5, gid=_GID))  # fmt: skip
     ax.annotate("0", (0, 0), (-7, -points / 2), xycoords="axes fraction", textcoords="offset points", ha="right",
                 va="center", annotation_clip=False, gid=_GID)  # fmt: skip
@@ -259,13 +260,16 @@ def say_why_empty(ax: Axes, record: Record, values: np.ndarray) -> None:
     """Write into the axes why there is nothing in them, if all `values` are NaN."""
     if np.isnan(values).all():
         why = say("every run has diverged" if bool(record.diverged.all()) else "not measured")
-        ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=NEUTRAL)
+        ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=neutral())
 
 
 def style_axes(ax: Axes) -> None:
-    """Take away the frame's upper right half and lay a faint grid."""
+    """Take away the frame's upper right half and lay a faint grid, where the style has none of its own."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(True, which="major", color="0.9", linewidth=0.6)
+    if rcParams["axes.grid"]:  # the style's own grid
+        ax.grid(True)
+    else:
+        ax.grid(True, which="major", color=ink(0.2 if on_dark() else 0.1), linewidth=0.6)
     ax.set_axisbelow(True)
 
 

@@ -86,8 +86,8 @@ def legible(draw: Callable[P, R]) -> Callable[P, R]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         result = draw(*args, **kwargs)
         if spoken() != "en":
-            ax: Any = next(iter([*args, *kwargs.values()]))
-            make_legible(result if isinstance(result, Figure) else ax.get_figure())
+            drawn_in: Any = result  # artists, which know their figure
+            make_legible(result if isinstance(result, Figure) else drawn_in.figure)
         return result
 
     return drawn

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from vanishlab.errors import check_integer
 from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
     LAYER_LABEL,
-    NEUTRAL,
     check_not_empty,
     check_quantity,
     layer_ticks,
@@ -23,15 +23,16 @@ from vanishlab.plots.axes import (
     set_step_axis,
 )
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import ink, neutral
 from vanishlab.plots.profiles import BACKWARD
 from vanishlab.plots.ranges import draw_colorbar, log_norm
+from vanishlab.plots.shown import figure_of, given_or_own
 from vanishlab.recording.layer_groups import layer_blocks
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
 
-FLAT = {"zero": "0.6", "infinite": "#D55E00", "diverged": "white", "not measured": "0.8"}
-"""Colours of cells off the scale; none of them is a colour of viridis, which has no greys."""
-_HATCH: dict[str, Any] = {"facecolor": "0.93", "edgecolor": "0.55", "hatch": "//////", "linewidth": 0.0}
+FLAT: dict[str, float | str] = {"zero": 0.4, "infinite": "#D55E00", "diverged": 0.0, "not measured": 0.2}
+"""Colours of cells off the scale, or how much ink is in them; none is a colour of viridis, which has no greys."""
 
 
 class HistoryArtists(NamedTuple):
@@ -43,10 +44,15 @@ class HistoryArtists(NamedTuple):
     colorbar: Colorbar | None
     handles: list[Patch]
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.mesh)
+
 
 @legible
 def history(
-    ax: Axes, record: Record, run: int = 0, quantity: str = "gradient_norm", *, legend: bool = True
+    ax: Axes | None, record: Record, run: int = 0, quantity: str = "gradient_norm", *, legend: bool = True
 ) -> HistoryArtists:
     """Draw `quantity` of one run as a heatmap, layer × step, in logarithmic colours.
 
@@ -57,6 +63,7 @@ def history(
     `legend` says whether to draw one for those, above the axes. Raises `InputError` for an unknown quantity, a run that
     is not there, and a record without steps.
     """
+    ax = given_or_own(ax)
     check_quantity(quantity)
     check_not_empty(record)
     record = record.select(run=check_integer("run", run, 0, record.runs - 1))
@@ -71,15 +78,16 @@ def history(
     }
     handles: list[Patch] = []
     if underflow.any():
-        ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, zorder=0, **_HATCH))
-        handles.append(Patch(label=say("underflow"), **_HATCH))
+        hatch: dict[str, Any] = {"facecolor": ink(0.07), "edgecolor": ink(0.45), "hatch": "//////", "linewidth": 0.0}
+        ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, zorder=0, **hatch))
+        handles.append(Patch(label=say("underflow"), **hatch))
     edges = cell_edges(record.step), cell_edges(record.layer)
     flat = np.ma.array(np.zeros(values.shape), mask=True)  # not masked_all: what lies below it is normed too
     for number, (kind, where) in enumerate(kinds.items()):
         flat[where] = number
         if where.any():
-            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=say(kind)))
-    off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(FLAT.values())), vmin=-0.5, vmax=3.5,
+            handles.append(flat_handle(kind))
+    off_scale = ax.pcolormesh(*edges, flat, cmap=flat_colors(), vmin=-0.5, vmax=3.5,
                               rasterized=True)  # fmt: skip
     colored = np.ma.masked_where(~np.isfinite(values) | (values == 0), values)
     mesh = ax.pcolormesh(*edges, colored, cmap="viridis", norm=_norm(colored), rasterized=True)
@@ -98,6 +106,20 @@ def history(
     if legend and handles:
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles), frameon=False)
     return HistoryArtists(mesh, off_scale, bar, handles)
+
+
+def flat_colors() -> ListedColormap:
+    """Return the colours of cells off the scale, in the order of `FLAT`."""
+    return ListedColormap([_printed(each) for each in FLAT.values()])
+
+
+def flat_handle(kind: str) -> Patch:
+    """Return the handle for the legend of cells off the scale."""
+    return Patch(facecolor=_printed(FLAT[kind]), edgecolor=neutral(), linewidth=0.6, label=say(kind))
+
+
+def _printed(color: float | str) -> str | tuple[float, float, float]:
+    return color if isinstance(color, str) else ink(color)
 
 
 def cell_edges(centers: np.ndarray) -> np.ndarray:

@@ -8,19 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
-from vanishlab.plots.axes import NEUTRAL, set_decades, set_rate_ticks
+from vanishlab.plots.axes import set_decades, set_rate_ticks
 from vanishlab.plots.fonts import legible
-from vanishlab.plots.history import FLAT, cell_edges
+from vanishlab.plots.history import cell_edges, flat_colors, flat_handle
+from vanishlab.plots.ink import ink, outline
 from vanishlab.plots.ranges import draw_colorbar, linear_norm, log_norm
+from vanishlab.plots.shown import figure_of, given_or_own
 
 _COLORS = ("#D55E00", "#E8E8E8", "#CC79A7", "black")  # all of them stand out from viridis
 _DASHES = ("-", "--", ":", "-.")
@@ -40,10 +42,15 @@ class SweepMapArtists(NamedTuple):
     colorbar: Colorbar | None
     handles: list[Any]
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.mesh)
+
 
 @legible
 def sweep_map(
-    ax: Axes,
+    ax: Axes | None,
     x: ArrayLike | Sequence[str],
     y: ArrayLike | Sequence[str],
     values: ArrayLike,
@@ -80,6 +87,7 @@ def sweep_map(
 
     >>> sweep_map(ax, sigma_w, depth, accuracy, bounds=(0, 1), curves={"6 xi_c": (sigma, 6 * xi_c)})  # doctest: +SKIP
     """
+    ax = given_or_own(ax)
     places_x, names_x = _places("x", x, log_x)
     places_y, names_y = _places("y", y, log_y)
     shape = len(places_y), len(places_x)
@@ -99,9 +107,9 @@ def sweep_map(
     for number, (kind, where) in enumerate(kinds.items()):
         flat[where] = number
         if where.any():
-            handles.append(Patch(facecolor=FLAT[kind], edgecolor=NEUTRAL, linewidth=0.6, label=say(kind)))
+            handles.append(flat_handle(kind))
     edges = _edges(places_x, log_x), _edges(places_y, log_y)
-    off_scale = ax.pcolormesh(*edges, flat, cmap=ListedColormap(list(FLAT.values())), vmin=-0.5, vmax=3.5,
+    off_scale = ax.pcolormesh(*edges, flat, cmap=flat_colors(), vmin=-0.5, vmax=3.5,
                               rasterized=True)  # fmt: skip
     colored = np.ma.masked_where(~flat.mask, values)
     mesh = ax.pcolormesh(*edges, colored, cmap="viridis", norm=_norm(colored, bounds, log_values), rasterized=True)
@@ -113,7 +121,9 @@ def sweep_map(
         style: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "white", "markersize": size}
         (crosses,) = ax.plot(places_x[column], places_y[row], markeredgewidth=0.25 * size, label="_some", **style)
         crosses.set_path_effects([Stroke(linewidth=0.25 * size + 1.0, foreground="0.15"), Normal()])
-        handles.append(Line2D([], [], **style | {"color": "0.15", "markersize": 6.0}, label=say("some runs diverged")))
+        handles.append(
+            Line2D([], [], **style | {"color": ink(0.85), "markersize": 6.0}, label=say("some runs diverged"))
+        )
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     for axis, places, names, log in ((ax.xaxis, places_x, names_x, log_x), (ax.yaxis, places_y, names_y, log_y)):
@@ -207,5 +217,5 @@ def _draw_curve(ax: Axes, number: int, name: str, x: ArrayLike, y: ArrayLike) ->
     name = name if inside.any() else say("{curve} (off the map)", curve=name)
     style: dict[str, Any] = {"color": _COLORS[number % 4], "linestyle": _DASHES[number // 4 % 4], "linewidth": 2.0}
     (line,) = ax.plot(x, np.minimum(y, beyond), label=name, scalex=False, scaley=False, zorder=3, **style)
-    line.set_path_effects([Stroke(linewidth=3.4, foreground="0.1"), Normal()])
+    line.set_path_effects(outline(2.0))
     return line

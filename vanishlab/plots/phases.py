@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
@@ -17,6 +18,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import listed, say, wrapped
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import ink, on_dark, outline, paper
+from vanishlab.plots.shown import figure_of, given_or_own
 
 if TYPE_CHECKING:
     from vanishlab.theory.phases import PhaseDiagram
@@ -25,9 +28,7 @@ _CHI = 4.0  # colours reach from 1 / 4 to 4, in every diagram
 _TICKS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 _MARKERS = "*osD^vPXhd"
 _POINTS = ("#F0E442", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "white")  # Okabe and Ito's that are not the cells'
-_HATCH: dict[str, Any] = {"edgecolor": "0.35", "linewidth": 0.0}
 _LINES = "////"
-_BEHIND: dict[str, Any] = {"boxstyle": "round", "facecolor": "white", "alpha": 0.75, "linewidth": 0.0}
 _NAME = np.array([58.0, 18.0])  # points: half the width and height of a phase's name
 _SHARE = 0.65  # of the figure's width and height, about, is left for the axes
 
@@ -43,10 +44,15 @@ class PhaseArtists(NamedTuple):
     colorbar: Colorbar
     handles: list[Artist]
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.mesh)
+
 
 @legible
 def phase_map(
-    ax: Axes,
+    ax: Axes | None,
     diagram: "PhaseDiagram",
     points: Mapping[str, tuple[float, float]] | None = None,
     *,
@@ -61,10 +67,11 @@ def phase_map(
     `legend` says whether to draw one below the axes; its handles are returned in any case. Raises `InputError` for a
     diagram of a single row or column.
     """
+    ax = given_or_own(ax)
     w, b = diagram.sigma_w, diagram.sigma_b
     if min(len(w), len(b)) < 2:
         raise InputError(f"diagram must have at least two sigma_w and two sigma_b, got {len(w)} and {len(b)}")
-    ax.set_facecolor("0.8")
+    ax.set_facecolor(ink(0.2))
     norm = LogNorm(1.0 / _CHI, _CHI)
     mesh = ax.pcolormesh(w, b, np.ma.masked_invalid(diagram.chi), cmap="RdBu_r", norm=norm, shading="nearest",
                          rasterized=True)  # fmt: skip
@@ -75,8 +82,9 @@ def phase_map(
     unbounded = np.isposinf(diagram.q_star)
     if unbounded.any():
         hatched = ax.contourf(w, b, unbounded.astype(float), levels=[0.5, 1.5], colors="none", hatches=[_LINES])
-        hatched.set(**_HATCH)
-        handles.append(Patch(label=say("variance grows without bound"), facecolor="none", hatch=_LINES, **_HATCH))
+        hatch: dict[str, Any] = {"edgecolor": ink(0.65), "linewidth": 0.0}
+        hatched.set(**hatch)
+        handles.append(Patch(label=say("variance grows without bound"), facecolor="none", hatch=_LINES, **hatch))
     ax.set_xlim(w[0], w[-1])
     ax.set_ylim(b[0], b[-1])
     drawn = _draw_points(ax, points or {})
@@ -106,6 +114,8 @@ def _draw_line(ax: Axes, diagram: "PhaseDiagram") -> Line2D | None:
     style: dict[str, Any] = {"marker": "D", "markersize": 13.0, "linestyle": "none"} if alone else {"linewidth": 2.0}
     label = say("critical: χ = 1, only here" if alone else "critical: χ = 1")
     (line,) = ax.plot(x, y, color="black", label=label, clip_on=not alone, zorder=4, **style)
+    if on_dark():
+        line.set_path_effects(outline(2.0))
     return line
 
 
@@ -123,7 +133,7 @@ def _draw_points(ax: Axes, points: Mapping[str, tuple[float, float]]) -> dict[st
         marker = _MARKERS[number % len(_MARKERS)]
         style: dict[str, Any] = {"marker": marker, "markersize": 15.0 if marker == "*" else 9.0, "linestyle": "none"}
         color = _POINTS[number % len(_POINTS)]
-        drawn[label] = Line2D([at_x], [at_y], color=color, markeredgecolor="black", label=label, clip_on=False,
+        drawn[label] = Line2D([at_x], [at_y], color=color, markeredgecolor=ink(1.0), label=label, clip_on=False,
                               zorder=5, transform=ax.transData, **style)  # fmt: skip
         ax.add_artist(drawn[label])
     return drawn
@@ -146,6 +156,7 @@ def _name_phases(
     figure = ax.get_figure(root=True)
     assert figure is not None
     size = 72 * _SHARE * figure.get_size_inches()  # points: what the axes will have
+    behind: dict[str, Any] = {"boxstyle": "round", "facecolor": paper(), "alpha": 0.75, "linewidth": 0.0}
     names = {}
     for name, (text, where) in phases.items():
         for rotation, halves in ((0, _NAME), (90, _NAME[::-1])):
@@ -161,7 +172,7 @@ def _name_phases(
             if room.max() > 1.2:  # more than 1, as a name has corners
                 at_x, at_y = float(x[column - 1]), float(y[row - 1])
                 names[name] = ax.text(at_x, at_y, text, transform=ax.transAxes, ha="center", va="center", zorder=4,
-                                      rotation=rotation, bbox=_BEHIND)  # fmt: skip
+                                      rotation=rotation, bbox=behind)  # fmt: skip
                 break
     return names
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
@@ -25,6 +26,7 @@ from vanishlab.plots.axes import (
 )
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.profiles import BACKWARD
+from vanishlab.plots.shown import figure_of, given_or_own
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
 
@@ -50,10 +52,15 @@ class PredictionArtists(NamedTuple):
     handles: list[Artist]
     """Handles for the legend: theory, its band, the measurement."""
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.line)
+
 
 @legible
 def prediction_profile(
-    ax: Axes,
+    ax: Axes | None,
     prediction: "Prediction",
     quantity: str = "gradient_norm",
     record: Record | None = None,
@@ -69,6 +76,7 @@ def prediction_profile(
     `key` says whether to draw the legend, beside the axes. Raises `InputError` for a quantity that is not predicted, a
     record without step 0, and a record of another network, loss or batch.
     """
+    ax = given_or_own(ax)
     center = prediction.log10_typical(quantity)  # (layer,)
     spread = getattr(prediction, f"{quantity.split('_')[0]}_log_spread") / _LN10
     on_scale = on_axis(center)

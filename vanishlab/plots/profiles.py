@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import check_integer
 from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
-    NEUTRAL,
     check_not_empty,
     check_quantity,
     draw_mark,
@@ -22,7 +22,9 @@ from vanishlab.plots.axes import (
     style_axes,
 )
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import neutral
 from vanishlab.plots.rates import RateScale, draw_curves, draw_key, runs_of
+from vanishlab.plots.shown import figure_of, given_or_own
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
 
@@ -40,10 +42,15 @@ class ProfileArtists(NamedTuple):
     extra: list[Line2D]
     """Further lines with a label for the key."""
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.lines[0])
+
 
 @legible
 def depth_profile(
-    ax: Axes,
+    ax: Axes | None,
     record: Record,
     quantity: str = "gradient_norm",
     step: int = -1,
@@ -63,6 +70,7 @@ def depth_profile(
 
     Raises `InputError` for an unknown quantity, a step that is no whole number, and a record without steps.
     """
+    ax = given_or_own(ax)
     check_quantity(quantity)
     check_not_empty(record)
     record = record.select(step=int(record.step[record.at_step(check_integer("step", step, -1))]))
@@ -97,17 +105,18 @@ def depth_profile(
 
 @legible
 def update_ratio(
-    ax: Axes, record: Record, step: int = -1, *, scale: RateScale | None = None, key: bool = True
+    ax: Axes | None, record: Record, step: int = -1, *, scale: RateScale | None = None, key: bool = True
 ) -> ProfileArtists:
     """Draw the update-to-weight ratio against the layer, with the rule of thumb that it be about 1e-3.
 
     Far below, a layer hardly learns; far above, each step overwrites it. Arguments, artists and errors are those of
     `depth_profile`.
     """
+    ax = given_or_own(ax)
     scale = scale or RateScale.of([record])
     artists = depth_profile(ax, record, "update_ratio", step, scale=scale, key=False)
     line = ax.axhline(
-        RULE_OF_THUMB, color=NEUTRAL, linestyle="--", linewidth=1.2, label=say("rule of thumb, 1e-3"), zorder=2
+        RULE_OF_THUMB, color=neutral(), linestyle="--", linewidth=1.2, label=say("rule of thumb, 1e-3"), zorder=2
     )
     artists.extra.append(line)
     fit_log_axis([ax])

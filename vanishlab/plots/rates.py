@@ -1,7 +1,8 @@
 """`RateScale`: one colour per learning rate, the same in every picture that shares the scale, and its key.
 
-Learning rates are ordered, so their colours are too: viridis without its palest end, which reads in every kind of
-colour blindness and in grey. Up to six rates have a marker each and a legend; more have a logarithmic colour bar.
+Learning rates are ordered, so their colours are too: viridis without its palest end (on dark paper, without its
+darkest), which reads in every kind of colour blindness and in grey. Up to six rates have a marker each and a legend;
+more have a logarithmic colour bar.
 """
 
 import math
@@ -23,12 +24,15 @@ from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
 from vanishlab.plots.axes import draw_mark, mark_handles, on_axis, set_rate_ticks
 from vanishlab.plots.captions import describe_divergence
+from vanishlab.plots.ink import ink, on_dark, paper
 from vanishlab.plots.ranges import draw_colorbar, log_norm
 from vanishlab.recording.record import Record
 
 MANY = 6  # more learning rates than these have a colour bar in place of a legend
 
-_COLORS = colormaps["viridis"].resampled(256)(np.linspace(0.0, 0.88, 256))
+_VIRIDIS = colormaps["viridis"].resampled(256)
+_COLORS = _VIRIDIS(np.linspace(0.0, 0.88, 256))
+_ON_DARK = _VIRIDIS(np.linspace(0.3, 1.0, 256))
 _MARKERS = "osDpP*"
 _TICKS = 11  # at most so many labels on a colour bar
 
@@ -70,7 +74,7 @@ class RateScale:
     def color(self, rate: float) -> Any:
         """Return the colour of `rate`, RGBA."""
         if len(self.rates) == 1:
-            return tuple(_COLORS[70])
+            return tuple(_colors()[70])
         if self.many:
             known = self.on_log_axis
             low, high = math.log(known[0]), math.log(known[-1])
@@ -79,7 +83,7 @@ class RateScale:
             share = (math.log(on_scale) - low) / (high - low)
         else:
             share = self.place(rate) / (len(self.rates) - 1)
-        return tuple(_COLORS[round(share * 255)])
+        return tuple(_colors()[round(share * 255)])
 
     def line_style(self, rate: float, values: np.ndarray) -> dict[str, Any]:
         """Return how to draw the curve of `rate` through `values`, NaN being gaps.
@@ -102,7 +106,7 @@ class RateScale:
             "linewidth": 1.5 + 0.5 * (last - place),
             "marker": _MARKERS[place],
             "markersize": 5.0 + 0.8 * (last - place),
-            "markeredgecolor": "white",
+            "markeredgecolor": paper(),
             "markeredgewidth": 0.5,
             "markevery": list(np.union1d(regular, alone)),
         }
@@ -120,14 +124,18 @@ class RateScale:
         figure = axes[0].get_figure()
         assert figure is not None
         known = self.on_log_axis
-        colors = ScalarMappable(log_norm(known[0], known[-1]), ListedColormap(_COLORS))
+        colors = ScalarMappable(log_norm(known[0], known[-1]), ListedColormap(_colors()))
         bar = draw_colorbar(colors, axes, say("learning rate"), fraction=0.05, aspect=30)
         set_rate_ticks(bar.ax.yaxis, known, _TICKS)
         gone = [rate for rate in diverged if rate in known]
         if gone:
-            draw_mark(bar.ax, "diverged", [0.5] * len(gone), gone, "0.1",
+            draw_mark(bar.ax, "diverged", [0.5] * len(gone), gone, ink(0.9),
                       transform=bar.ax.get_yaxis_transform(), markersize=7.0)  # fmt: skip
         return bar
+
+
+def _colors() -> np.ndarray:
+    return _ON_DARK if on_dark() else _COLORS
 
 
 def draw_curves(

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError, check_integer
 from vanishlab.language.sentences import say
 from vanishlab.plots.axes import (
-    NEUTRAL,
     check_not_empty,
     draw_mark,
     draw_off_scale,
@@ -24,8 +24,10 @@ from vanishlab.plots.axes import (
     style_axes,
 )
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import ink, neutral
 from vanishlab.plots.ranges import ROOM, fit_linear_axis
 from vanishlab.plots.rates import RateScale, diverged_by, diverged_rates, draw_curves, draw_key, runs_of
+from vanishlab.plots.shown import figure_of, given_or_own, two_given_or_own
 from vanishlab.recording.record import Record
 
 _LOG_ABOVE = 20.0  # losses further apart than this factor stand on a log axis
@@ -45,6 +47,11 @@ class CurveArtists(NamedTuple):
     extra: list[Line2D]
     """Further lines with a label for the key."""
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.lines[0])
+
 
 class PanelArtists(NamedTuple):
     """What `learning_rate_panel` drew: the loss, the ratios by quantity, marks by kind."""
@@ -53,9 +60,14 @@ class PanelArtists(NamedTuple):
     ratios: dict[str, Line2D]
     marks: dict[str, list[Line2D]]
 
+    @property
+    def figure(self) -> Figure:
+        """The figure that it was drawn in."""
+        return figure_of(self.loss)
+
 
 @legible
-def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key: bool = True) -> CurveArtists:
+def loss_curves(ax: Axes | None, record: Record, *, scale: RateScale | None = None, key: bool = True) -> CurveArtists:
     """Draw the training loss against the step, one curve per learning rate: median and range over seeds.
 
     A run that diverged has an X at the step where it did, at the height of its last finite loss, or above the axes if
@@ -63,6 +75,7 @@ def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key
     `scale` and `key` are those of `depth_profile`.
     Raises `InputError` for a record without steps.
     """
+    ax = given_or_own(ax)
     check_not_empty(record)
     scale = scale or RateScale.of([record])
     stayed = record.loss[~record.diverged] if not record.diverged.all() else record.loss
@@ -87,7 +100,7 @@ def loss_curves(ax: Axes, record: Record, *, scale: RateScale | None = None, key
 
 @legible
 def accuracy_curves(
-    ax: Axes, record: Record, *, chance: float | None = None, scale: RateScale | None = None, key: bool = True
+    ax: Axes | None, record: Record, *, chance: float | None = None, scale: RateScale | None = None, key: bool = True
 ) -> CurveArtists:
     """Draw the test accuracy against the step, one curve per learning rate: median and range over seeds.
 
@@ -95,6 +108,7 @@ def accuracy_curves(
     ends there, in an X. `chance` is where to draw a line for guessing; `scale` and `key` are
     those of `depth_profile`. Raises `InputError` for a record that holds no accuracy of either kind.
     """
+    ax = given_or_own(ax)
     scale = scale or RateScale.of([record])
     tested = len(record.test_step) > 0
     if not tested:
@@ -108,7 +122,7 @@ def accuracy_curves(
     ax.set_ylabel(say("test accuracy" if tested else "training accuracy"))
     ax.set_ylim(-0.03, 1.03)
     if chance is not None:
-        artists.extra.append(ax.axhline(chance, color=NEUTRAL, linestyle=":", linewidth=1.2, label=say("guessing")))
+        artists.extra.append(ax.axhline(chance, color=neutral(), linestyle=":", linewidth=1.2, label=say("guessing")))
     if key:
         draw_key(ax, scale, record, artists.marks, artists.extra)
     return artists
@@ -116,7 +130,7 @@ def accuracy_curves(
 
 @legible
 def learning_rate_panel(
-    ax_loss: Axes, ax_ratio: Axes, record: Record, step: int = -1, *, key: bool = True
+    ax_loss: Axes | None, ax_ratio: Axes | None, record: Record, step: int = -1, *, key: bool = True
 ) -> PanelArtists:
     """Draw the training loss and the first layer's share of the last layer, both at `step`, against the learning rate.
 
@@ -124,6 +138,7 @@ def learning_rate_panel(
     rates with a run that had diverged by then have an X above the axes. `key` says whether to draw the legend.
     Raises `InputError` for a record without steps and for learning rates that are unknown or 0.
     """
+    ax_loss, ax_ratio = two_given_or_own(ax_loss, ax_ratio)
     check_not_empty(record)
     at = record.at_step(check_integer("step", step, -1))
     known = np.isfinite(record.learning_rate) & (record.learning_rate > 0)
@@ -132,11 +147,11 @@ def learning_rate_panel(
     rates = np.array(RateScale.of([record]).rates)
     marks: dict[str, list[Line2D]] = {}
     logarithmic = _far_apart(record.loss[:, at])
-    style = {"label": say("loss"), "color": "0.15", "marker": "o"}
+    style = {"label": say("loss"), "color": ink(0.85), "marker": "o"}
     loss = _draw_against_rate(ax_loss, record, record.loss[:, at], logarithmic, **style)
     if logarithmic:
         zero = {"zero": _any_run(record, record.loss[:, at] == 0)}
-        marks.update(draw_off_scale(ax_loss, [(zero, "0.15")], rates))
+        marks.update(draw_off_scale(ax_loss, [(zero, ink(0.85))], rates))
         fit_log_axis([ax_loss])
     elif len(finite := record.loss[np.isfinite(record.loss[:, at]), at]):
         fit_linear_axis(ax_loss, float(finite.min()), float(finite.max()))
@@ -164,7 +179,7 @@ def learning_rate_panel(
     for ax in (ax_loss, ax_ratio):
         if gone.any():
             where = rates[_any_run(record, gone)]
-            marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", where, 5.0, "0.15"))
+            marks.setdefault("diverged", []).append(draw_outside(ax, "diverged", where, 5.0, ink(0.85)))
         set_rate_axis(ax, rates)
         style_axes(ax)
     if key:

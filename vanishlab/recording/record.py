@@ -12,8 +12,10 @@ import numpy as np
 
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError, check_choice
+from vanishlab.faces import shown_as
 from vanishlab.recording.contents import check_values
 from vanishlab.recording.facts import LayerFacts
+from vanishlab.recording.frames import rows_of, to_pandas, to_polars, to_xarray
 from vanishlab.recording.over_seeds import SeedSummary, summarise
 from vanishlab.recording.quantities import LAYER_QUANTITIES, LayerQuantities, NanUnlessGiven
 from vanishlab.recording.record_files import read_fields, reading, write_fields
@@ -108,6 +110,8 @@ class Record(LayerQuantities):
         if self.unmeasured:
             lines.append(f"unmeasured: {_listed(list(self.unmeasured))}")
         return "\n  ".join(lines)
+
+    _repr_html_ = shown_as("of_record")
 
     @property
     def runs(self) -> int:
@@ -209,29 +213,22 @@ class Record(LayerQuantities):
 
         Sharpness is a column where it was asked for, NaN at recorded steps that are none of its own.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_dataframe needs pandas: pip install 'vanishlab[dataframe]'") from error
-        shape = self.gradient_norm.shape  # (run, step, layer)
-        run, step, layer = (index.ravel() for index in np.indices(shape))
-        columns = {
-            "run": run,
-            "learning_rate": self.learning_rate[run],
-            "seed": self.seed[run],
-            "diverged_step": self.diverged_step[run],
-            "step": self.step[step],
-            "layer": self.layer[layer],
-            "layer_name": np.array(self.layer_names, dtype=object)[layer],
-            "loss": self.loss[run, step],
-            "accuracy": self.accuracy[run, step],
-        }
-        if len(self.sharpness_step):
-            measured = np.full((self.runs, len(self.step)), np.nan)  # (run, step)
-            _, there, here = np.intersect1d(self.step, self.sharpness_step, return_indices=True)
-            measured[:, there] = self.sharpness[:, here]
-            columns["sharpness"] = measured[run, step]
-        return pandas.DataFrame(columns | {name: getattr(self, name).ravel() for name in LAYER_QUANTITIES})
+        return to_pandas([rows_of(self)])
+
+    def to_polars(self) -> Any:
+        """Return the rows of `to_dataframe` as a polars DataFrame (extra `vanishlab[polars]`)."""
+        return to_polars([rows_of(self)])
+
+    def to_xarray(self) -> Any:
+        """Return an `xarray.Dataset` on the axes run, step and layer, with coordinates (extra `vanishlab[xarray]`).
+
+        Learning rate, seed and diverged_step are coordinates along run, names along layer. Test accuracy and sharpness
+        have axes of their own, test_step and sharpness_step, where they were measured. What was run, versions and the
+        reasons for what is unmeasured are attributes, configs among them as JSON. The arrays are copies.
+
+        >>> record.to_xarray().delta_rms.sel(layer=1).mean("run").plot()  # doctest: +SKIP
+        """
+        return to_xarray(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the record to `path` (.npz), whole or not at all, and return the path."""

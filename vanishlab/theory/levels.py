@@ -8,6 +8,7 @@ from scipy.special import digamma, polygamma
 
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
+from vanishlab.progress import Advance
 from vanishlab.theory.layers.covariances import Covariance, backward, forward
 from vanishlab.theory.layers.output_errors import output_errors
 from vanishlab.theory.width.finite_width import FiniteWidth, sampled_layers
@@ -28,8 +29,11 @@ class Levels(NamedTuple):
     sampling: np.ndarray  # (layer,): variance of log gradient_norm^2 that the theory's own sampling leaves
 
 
-def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels:
-    """Return the levels of a network whose layers are functions of pairs: any but batch-normalised ones."""
+def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: Advance = lambda share: None) -> Levels:
+    """Return the levels of a network whose layers are functions of pairs: any but batch-normalised ones.
+
+    `advance` is told the share of the layers that is done.
+    """
     sizes = network.layer_sizes(data.features, data.num_classes)
     n, classes = len(data.y), data.num_classes
     way = forward(network, data)
@@ -43,6 +47,7 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels
     tangent, log_tangent = np.zeros((n, n)), -math.inf
     places = reversed(range(len(sizes)))
     for place, (chain, log_chain) in zip(places, backward(network, way, sizes), strict=True):
+        advance(1 - place / len(sizes))
         fan_in, fan_out = sizes[place]
         log_s = log_chain + 2 * errors.log_scale
         inputs, log_inputs = way.activation[place].scaled()

@@ -30,6 +30,8 @@ import numpy as np
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError, check_choice, check_integer
+from vanishlab.faces import shown_as
+from vanishlab.progress import progress_bar
 from vanishlab.theory.batch_norm.levels import batch_levels
 from vanishlab.theory.layers.covariances import check_range
 from vanishlab.theory.levels import pair_levels
@@ -88,6 +90,8 @@ class Prediction:
             f"Prediction for {self.network} on {self.examples} examples of {self.data_name} ({self.loss})\n"
             f"  {len(self.layer)} layers; delta, first / last: 10^{lost:.2f}"
         )
+
+    _repr_html_ = shown_as("of_prediction")
 
     @property
     def activation_rms(self) -> np.ndarray:
@@ -178,11 +182,17 @@ class Prediction:
 
 
 def predict(
-    network: NetworkConfig, data: Dataset, loss: LossName = "cross_entropy", *, max_examples: int | None = None
+    network: NetworkConfig,
+    data: Dataset,
+    loss: LossName = "cross_entropy",
+    *,
+    max_examples: int | None = None,
+    progress: bool | None = None,
 ) -> Prediction:
     """Predict the per-layer norms at step 0 of `network` on the full batch `data`.
 
-    `max_examples` predicts for a batch of the first that many examples instead.
+    `max_examples` predicts for a batch of the first that many examples instead. `progress` says whether to show a bar;
+    None is where somebody watches, at a terminal or in a notebook.
 
     Raises `InputError` for more than 4,096 examples without `max_examples` (the kernels hold every pair), for
     pre-activation variances above 1e5 where phi is not piecewise linear, and with batch normalisation for one or two
@@ -209,8 +219,9 @@ def predict(
                 "every unit, and only the few whose two pre-activations differ by some 1e-3 pass a gradient on"
             )
         try:
-            with np.errstate(over="raise", divide="raise", invalid="raise"):
-                levels = batch_levels(network, data, loss)
+            floats = np.errstate(over="raise", divide="raise", invalid="raise")
+            with floats, progress_bar("predicting", progress) as advance:
+                levels = batch_levels(network, data, loss, advance)
         except InputError:
             raise
         except (ArithmeticError, ValueError) as error:  # a width of 1 or 2, or scales far from any network in use
@@ -219,7 +230,8 @@ def predict(
             ) from error
     else:
         check_range(network, data)
-        levels = pair_levels(network, data, loss)
+        with progress_bar("predicting", progress) as advance:
+            levels = pair_levels(network, data, loss, advance)
     width = levels.width
     by_width = np.stack([width.delta, width.gradient, width.activation])  # (quantity, layer)
     spread = 0.5 * np.sqrt(np.maximum(by_width + levels.noise[0], 0.0))  # sampled covariances may leave less than 0

@@ -15,6 +15,7 @@ from vanishlab.errors import InputError
 from vanishlab.network.curvature import SharpnessHistory
 from vanishlab.network.losses import run_losses
 from vanishlab.network.mlp import MLP
+from vanishlab.progress import progress_bar
 from vanishlab.recording.record import Record
 from vanishlab.recording.recorder import GradientRecorder
 from vanishlab.training.memory import check_memory
@@ -41,7 +42,7 @@ def train(
     data: Dataset,
     *,
     model: MLP | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] | bool | None = None,
 ) -> Record:
     """Train one network per learning rate and seed by gradient descent and return what was recorded on the way.
 
@@ -52,14 +53,20 @@ def train(
 
     Other arguments
         model      the networks to train, in place, instead of newly drawn ones (`MLP(network, ...)`, one run each)
-        progress   called with each step's number when it has ended
+        progress   called with each step's number when it has ended; or whether to show a bar, None: where somebody
+                   watches, at a terminal or in a notebook
 
     Raises `InputError` for settings that do not fit the data or the memory, `TrainingInterrupted` (a KeyboardInterrupt)
     for Ctrl-C.
     """
     check_training(network, training, data)
     runs = [Run(network, rate, seed) for rate, seed in training.runs]
-    return train_runs(runs, training, data, model=model, progress=progress)
+    if callable(progress):
+        return train_runs(runs, training, data, model=model, progress=progress)
+    with progress_bar("training", progress) as advance:
+        return train_runs(
+            runs, training, data, model=model, progress=lambda step: advance((step + 1) / (training.steps + 1))
+        )
 
 
 class Run(NamedTuple):

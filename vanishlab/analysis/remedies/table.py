@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vanishlab.analysis.verdict import WELL
+from vanishlab.faces import shown_as
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,6 +59,13 @@ class RemedyTable:
         """The first that mends the model, None where none does."""
         return next((trial for trial in self.trials if self.mends(trial)), None)
 
+    def __repr__(self) -> str:
+        """Return the best remedy and its number among the tried, in a line; `print` has the table."""
+        best = f"best: {self.best.name}" if self.best is not None else "none mends the model"
+        return f"RemedyTable of {len(self.trials)} remedies, {self.title}; {best}"
+
+    _repr_html_ = shown_as("of_remedies")
+
     def __str__(self) -> str:
         """Return the table as plain text."""
         from rich.console import Console
@@ -71,17 +79,34 @@ class RemedyTable:
         from rich.console import Group
         from rich.table import Table
 
-        seeds = len(self.untouched.loss)
-        table = Table(title=f"after {self.steps} steps; medians over {seeds} seeds (lowest to highest)")
-        for column in ("remedy", "mends", "loss", "delta, first / last", "decades lost per layer", "verdict"):
+        table = Table(title=self.title)
+        for column in self.columns:
             table.add_column(column, overflow="fold")
+        for row in self.rows():
+            table.add_row(*row)
+        return Group(table, *self.remarks())
+
+    columns = ("remedy", "mends", "loss", "delta, first / last", "decades lost per layer", "verdict")
+
+    @property
+    def title(self) -> str:
+        """What the numbers are of."""
+        return f"after {self.steps} steps; medians over {len(self.untouched.loss)} seeds (lowest to highest)"
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the table's rows, an entry for each of `columns`."""
+        rows = []
         for trial in (*self.trials, self.untouched):
             mended = "" if trial is self.untouched else "yes" if self.mends(trial) else "no"
             said = ", ".join(dict.fromkeys(itertools.chain(*trial.verdicts)))
             spreads = [_spread(values) for values in (trial.loss, trial.ratio, trial.decades_per_layer)]
-            table.add_row(trial.name, mended, *spreads, said)
+            rows.append((trial.name, mended, *spreads, said))
+        return rows
+
+    def remarks(self) -> list[str]:
+        """Return what stands below the table, line by line."""
         warning = [f"warning: {self.warning}"] if self.warning else []
-        return Group(table, *warning, *(f"not tried: {name} ({reason})" for name, reason in self.not_tried.items()))
+        return [*warning, *(f"not tried: {name} ({reason})" for name, reason in self.not_tried.items())]
 
 
 def _spread(values: tuple[float, ...]) -> str:

@@ -21,6 +21,7 @@ from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
+from vanishlab.progress import progress_bar
 from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.recorder import GradientRecorder
 from vanishlab.training.descent import descend
@@ -55,13 +56,15 @@ def try_remedies(
     learning_rate: float = 0.05,
     steps: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
+    progress: bool | None = None,
 ) -> RemedyTable:
     """Apply every remedy that fits to a fresh model, train each by plain gradient descent, and rank what came of it.
 
     For each seed, torch's generator is seeded before `build_model()`, and what it returns is copied before anything is
     done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. A remedy mends
     the model if no verdict is found at the end but a good one, and its median loss is lower than without it in any
-    seed. The states of torch's generators are put back. Where two seeds begin with the same weights, a warning says so.
+    seed. `progress` says whether to show a bar; None is where somebody watches. The states of torch's generators are
+    put back. Where two seeds begin with the same weights, a warning says so.
 
     Raises `InputError` for no batches, no seeds, and numbers out of range.
     """
@@ -85,11 +88,13 @@ def try_remedies(
         "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
     }
     trials = []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), progress_bar("trying remedies", progress) as advance:
         if warning := _why_alike(build_model, seeds):
             warnings.warn(warning, stacklevel=2)
         untouched = _trial("none (as it is)", None, plain, build_model, loss_fn, kept, steps, seeds)
-        for name, change in _changes(loss_fn, kept[0], steps).items():
+        changes = _changes(loss_fn, kept[0], steps)
+        for place, (name, change) in enumerate(changes.items(), 1):
+            advance(place / (len(changes) + 1))
             try:
                 trials.append(_trial(name, change, plain, build_model, loss_fn, kept, steps, seeds))
             except surgery.NotApplicable as reason:

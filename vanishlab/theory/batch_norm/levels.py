@@ -25,6 +25,7 @@ from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError
+from vanishlab.progress import Advance
 from vanishlab.theory.batch_norm.covariances import (
     Back,
     BatchForward,
@@ -49,8 +50,12 @@ _HEAVY, _MEANS = 0.05, 500  # variance of a mean from which it is drawn instead,
 _DOWN = (0, 1, 3, 7)  # layers below the last hidden one; lower, the draw of the logits changes nothing more
 
 
-def batch_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Levels:
+def batch_levels(
+    network: NetworkConfig, data: Dataset, loss: LossName, advance: Advance = lambda share: None
+) -> Levels:
     """Return the levels of a network of normalization 'batch', the whole of `data` being the batch.
+
+    `advance` is told the share of the layers that is done.
 
     Raises `InputError` where the gradient is lost in rounding (linear layers far from inputs of two dimensions).
     """
@@ -66,6 +71,7 @@ def batch_levels(network: NetworkConfig, data: Dataset, loss: LossName) -> Level
     share = np.zeros(network.depth)  # t_l
     places = reversed(range(len(sizes)))
     for place, back in zip(places, batch_backward(network, data, way, errors.covariance), strict=True):
+        advance(1 - place / len(sizes))
         fan_in, fan_out = sizes[place]
         log_s = back.log_s + 2 * errors.log_scale
         trace = float(np.trace(back.s)) / n

@@ -1,6 +1,7 @@
 """`sweep`: hundreds of networks, chunk by chunk, on whatever executor there is; nothing finished is done again."""
 
 import concurrent.futures
+import logging
 import os
 import time
 import warnings
@@ -15,6 +16,7 @@ from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import first_line
 from vanishlab.files import output_folder
+from vanishlab.progress import Advance, progress_bar
 from vanishlab.recording.record import Record
 from vanishlab.training.loop import Run
 from vanishlab.training.sweep.chunks import Chunk, records_of
@@ -25,6 +27,8 @@ from vanishlab.training.sweep.pool import InThisProcess, Processes
 from vanishlab.training.sweep.store import Failure, Store
 from vanishlab.training.sweep.worker import Outcome, remember, train_chunk
 
+_log = logging.getLogger("vanishlab")
+_log.addHandler(logging.NullHandler())  # else logging itself prints warnings where nobody has asked for them
 _PATIENCE = 0.5  # seconds between two looks at what cannot be waited for
 _IN_FLIGHT = 1000  # chunks handed at once to an executor whose size is not known
 
@@ -72,7 +76,7 @@ def sweep(
     executor: Executor | None = None,
     chunk_runs: int | None = None,
     workers: int | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[Progress], object] | bool | None = None,
 ) -> Iterator[Record]:
     """Train every network with every learning rate and seed; yield records as they finish, and keep them in `out`.
 
@@ -90,13 +94,24 @@ def sweep(
                     worth it, else this process. A script needs the line `if __name__ == "__main__":` for processes
         chunk_runs  runs to be trained side by side; None is chosen by cache (CPU) or memory (GPU)
         workers     processes of this machine, where no executor is given; 1 is this process
-        progress    called with a `Progress` after each chunk
+        progress    called with a `Progress` after each chunk; or whether to show a bar, None: where somebody watches
 
-    Raises `InputError` for settings that do not fit each other, the data, or the memory, and for a folder that cannot
-    be written to; `SweepFailed` at the end if chunks failed. Nothing runs before the first record is asked for.
+    The logger "vanishlab" is told of each chunk. Raises `InputError` for settings that do not fit each other, the data,
+    or the memory, and for a folder that cannot be written to; `SweepFailed` at the end if chunks failed. Nothing runs
+    before the first record is asked for.
     """
     plan = plan_sweep(networks, training, data, chunk_runs=chunk_runs, workers=workers)
-    return run_plan(plan, Path(out), executor=executor, progress=progress)
+    if callable(progress):
+        return run_plan(plan, Path(out), executor=executor, progress=progress)
+    told: list[Advance] = []
+    records = run_plan(plan, Path(out), executor=executor, progress=lambda now: told[0](now.share))
+    return _behind_bar(records, f"sweeping {plan.runs} runs", progress, told)
+
+
+def _behind_bar(records: Iterator[Record], label: str, wanted: bool | None, told: list[Advance]) -> Iterator[Record]:
+    with progress_bar(label, wanted) as advance:
+        told.append(advance)
+        yield from records
 
 
 def run_plan(
@@ -137,6 +152,8 @@ class _Sweeper:
         with self._claims:
             self._clear_leftovers()
             yield from self._finished_before()
+            _log.info("sweep into %s: %d runs, %d of them finished; %d chunks to do", self._store.folder,
+                      self._plan.runs, self._before, len(self._queue))  # fmt: skip
             try:
                 self._executor = self._given or self._workers()
                 while self._queue or self._flights or self._elsewhere:
@@ -148,6 +165,7 @@ class _Sweeper:
                     future.cancel()
                 if isinstance(self._executor, Processes):
                     self._executor.stop()
+        _log.info("sweep into %s: ended with %d of %d runs finished", self._store.folder, self._done, self._plan.runs)
         if self._failures:
             raise SweepFailed(self._failures, self._store.folder)
 
@@ -237,6 +255,7 @@ class _Sweeper:
         done = self._some_done()
         died = any(isinstance(future.exception(), BrokenProcessPool) for future in done)
         if died and isinstance(self._executor, Processes):
+            _log.warning("a worker process died; what was under way is tried again, chunk by chunk")
             self._executor.restart()  # now every future is done
             done, alone = list(self._flights), len(self._flights) == 1
             for future in list(done):
@@ -272,9 +291,12 @@ class _Sweeper:
         self._work_done += self._plan.work(chunk)
         if outcome.record is not None:
             self._store.keep(chunk, outcome.record)
+            diverged = int(outcome.record.diverged.sum())
+            _log.info("chunk %s: %d runs trained, %d diverged", chunk.name, len(chunk.runs), diverged)
         else:
             self._failures.append(Failure(chunk, outcome.error, outcome.traceback))
             self._store.keep_failure(self._failures[-1])
+            _log.warning("chunk %s failed: %s", chunk.name, self._failures[-1])
             self._report_progress()
         self._claims.give_up(chunk.name)
         if outcome.record is not None:

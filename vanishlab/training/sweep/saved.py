@@ -14,7 +14,9 @@ import numpy as np
 
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError, check_choice
+from vanishlab.faces import shown_as
 from vanishlab.files import write_whole
+from vanishlab.recording.frames import library, to_pandas, to_polars
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record, read_record
 from vanishlab.training.sweep.chunks import records_of
@@ -62,6 +64,15 @@ class Sweep:
     folder: Path
     _entries: tuple[_Entry, ...] = field(repr=False)
 
+    def __repr__(self) -> str:
+        """Return how much there is, and what varies in it."""
+        varying = "; ".join(f"{name} {', '.join(map(str, values[:6]))}{', …' * (len(values) > 6)}"
+                            for name, values in self.varying().items())  # fmt: skip
+        head = f"Sweep of {len(self)} runs of {len(self.networks)} networks in {self.folder}"
+        return f"{head}\n  {varying}" if varying else head
+
+    _repr_html_ = shown_as("of_sweep")
+
     def __len__(self) -> int:
         """Return the number of runs."""
         return len(self._entries)
@@ -78,6 +89,11 @@ class Sweep:
         """
         check_choice("label", label, LABELS)
         return sorted(dict.fromkeys(entry.labels[label] for entry in self._entries), key=_order)
+
+    def varying(self) -> dict[str, list[Any]]:
+        """Return the labels that take several values in these runs, and their values, in order."""
+        of_all = {name: self.values(name) for name in LABELS}
+        return {name: values for name, values in of_all.items() if len(values) > 1}
 
     def select(self, **labels: Any) -> "Sweep":
         """Return the runs with these labels: any field of the configs, learning_rate, seed; a value or several of each.
@@ -131,12 +147,11 @@ class Sweep:
 
         Every row holds the network's config, the learning rate and the seed. Needs the extra `vanishlab[dataframe]`.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_dataframe needs pandas: pip install 'vanishlab[dataframe]'") from error
-        tables = [pandas.DataFrame(table) for table in self.tables(per)]
-        return pandas.concat(tables, ignore_index=True)
+        return to_pandas(self.tables(per))
+
+    def to_polars(self, per: Per = "run") -> Any:
+        """Return the rows of `to_dataframe` as a polars DataFrame. Needs the extra `vanishlab[polars]`."""
+        return to_polars(self.tables(per))
 
     def to_csv(self, path: str | os.PathLike[str], per: Per = "run") -> Path:
         """Write the rows of `to_dataframe` as CSV, network by network, and return the path; NaN is an empty field."""
@@ -158,18 +173,15 @@ class Sweep:
 
         Needs the extra `vanishlab[parquet]`.
         """
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise InputError("to_parquet needs pyarrow: pip install 'vanishlab[parquet]'") from error
+        pyarrow: Any = library("pyarrow", "to_parquet", "parquet")
+        parquet: Any = library("pyarrow.parquet", "to_parquet", "parquet")
 
         def write(file: IO[bytes]) -> None:
             writer: Any = None
             try:
                 for columns in self.tables(per):
                     table = pyarrow.table({name: pyarrow.array(column) for name, column in columns.items()})
-                    writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema)
+                    writer = writer or parquet.ParquetWriter(file, table.schema)
                     writer.write_table(table)
             finally:
                 if writer is not None:

@@ -1,0 +1,78 @@
+"""A bar for what takes long, where somebody watches: on a terminal's stderr, or below a notebook's cell.
+
+It comes after a second, so that what is quick stays quiet, and goes when the work is done.
+"""
+
+import contextlib
+import html
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_QUIET = 1.0  # seconds before anything is shown
+_OFTEN = 0.2  # seconds between two pictures in a notebook: each is a message to the browser
+Advance = Callable[[float], None]
+"""Told how much is done, from 0 to 1."""
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, wanted: bool | None = None) -> Iterator[Advance]:
+    """Give a function that is told the share that is done; `wanted` None is a bar where somebody watches."""
+    begun, bar = time.monotonic(), None
+    notebook = _in_notebook()
+
+    def advance(share: float) -> None:
+        nonlocal bar
+        if bar is None and time.monotonic() - begun > _QUIET:
+            bar = stack.enter_context(_below_cell(label) if notebook else _on_terminal(label))
+        if bar is not None:
+            bar(share)
+
+    if wanted is False or (wanted is None and not notebook and not sys.stderr.isatty()):
+        yield lambda share: None
+        return
+    with contextlib.ExitStack() as stack:
+        yield advance
+
+
+def _in_notebook() -> bool:
+    """Whether this is the kernel of a notebook (Jupyter, Colab, VS Code), which shows what is displayed."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+@contextlib.contextmanager
+def _on_terminal(label: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=1.0)
+        yield lambda share: bars.update(task, completed=share)
+
+
+@contextlib.contextmanager
+def _below_cell(label: str) -> Iterator[Advance]:
+    display: Any = importlib.import_module("IPython.display")
+    begun, shown = time.monotonic(), 0.0
+    handle = display.display(display.HTML(_drawn(label, 0.0, 0.0)), display_id=True)
+
+    def advance(share: float) -> None:
+        nonlocal shown
+        if (now := time.monotonic()) - shown > _OFTEN:
+            shown = now
+            handle.update(display.HTML(_drawn(label, share, now - begun)))
+
+    try:
+        yield advance
+    finally:
+        handle.update(display.HTML(""))
+
+
+def _drawn(label: str, share: float, seconds: float) -> str:
+    left = f", about {seconds / share * (1 - share):.0f} s left" if share > 0.02 else ""
+    bar = f'<progress value="{share:.4f}" max="1"></progress>'
+    return f"<label>{html.escape(label)} {bar} {100 * share:.0f} %{left}</label>"
