@@ -27,6 +27,7 @@ LEVELS = (
         "data",
         "faces",
         "progress",
+        "terminal",
     ),
     ("language", "network"),
     ("theory", "recording"),

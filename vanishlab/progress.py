@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from vanishlab.terminal import terminal
+
 _QUIET = 1.0  # seconds before anything is shown
 _OFTEN = 0.2  # seconds between two pictures in a notebook: each is a message to the browser
 Advance = Callable[[float], None]
@@ -30,7 +32,7 @@ def progress_bar(label: str, wanted: bool | None = None) -> Iterator[Advance]:
         if bar is not None:
             bar(share)
 
-    if wanted is False or (wanted is None and not notebook and not sys.stderr.isatty()):
+    if wanted is False or (wanted is None and not notebook and (sys.stderr is None or not sys.stderr.isatty())):
         yield lambda share: None
         return
     with contextlib.ExitStack() as stack:
@@ -45,11 +47,10 @@ def _in_notebook() -> bool:
 
 @contextlib.contextmanager
 def _on_terminal(label: str) -> Iterator[Advance]:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, TimeRemainingColumn(), console=terminal(stderr=True), transient=True) as bars:
         task = bars.add_task(label, total=1.0)
         yield lambda share: bars.update(task, completed=share)
 

@@ -69,9 +69,10 @@ def test_a_record_says_what_was_run_and_its_verdict_over_a_picture(record: vl.Re
 def test_the_picture_is_in_the_colours_of_the_page_in_any_style(record: vl.Record) -> None:
     plain = getattr(record, "_repr_html_")()  # noqa: B009
     assert not re.search(r"#([0-9a-f]{2})\1\1\b", plain) and "#000" not in plain and "currentColor 10%" in plain
+    colors = re.findall(r"(color-mix\(in srgb,)?#[0-9a-f]{6}( 70%,currentColor\))?", plain)
+    assert colors and all(before and after for before, after in colors)  # the data's: lighter on dark, darker on light
     with style.context("dark_background"):
         assert getattr(record, "_repr_html_")() == plain  # noqa: B009
-    assert "#" in plain  # the data's colours stay
 
 
 def test_names_from_outside_are_escaped() -> None:

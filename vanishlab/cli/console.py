@@ -15,9 +15,9 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from vanishlab.cli.terminal import silence
 from vanishlab.errors import InputError, check_choice, nearest
 from vanishlab.language.sentences import LanguageName
+from vanishlab.terminal import silence
 
 _INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
 _MISTAKE = 2

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
-from vanishlab.cli.terminal import terminal
 from vanishlab.config import LossName, NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError
 from vanishlab.files import output_folder
 from vanishlab.language.sentences import spoken
+from vanishlab.terminal import terminal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

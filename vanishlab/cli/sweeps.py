@@ -12,10 +12,10 @@ import numpy as np
 from vanishlab.cli.running import duration
 from vanishlab.cli.settings import NAME as SETTINGS
 from vanishlab.cli.tables import print_table
-from vanishlab.cli.terminal import terminal
 from vanishlab.errors import InputError, first_line
 from vanishlab.language.sentences import say
 from vanishlab.recording.record import Record
+from vanishlab.terminal import terminal
 from vanishlab.training.sweep.chunks import Chunk
 from vanishlab.training.sweep.plan import Plan, estimate_seconds
 from vanishlab.training.sweep.running import Executor, Progress, SweepFailed, run_plan

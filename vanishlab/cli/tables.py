@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vanishlab.cli.terminal import terminal
 from vanishlab.recording.layer_groups import at_most
 from vanishlab.recording.over_seeds import median
+from vanishlab.terminal import terminal
 
 if TYPE_CHECKING:
     from vanishlab.recording.record import Record

@@ -42,6 +42,7 @@ class Follower:
         self._recorder: GradientRecorder | None = None
         self._active = False
         self._losses: list[Tensor] = []
+        self._made = 0
 
     def __enter__(self) -> "Follower":
         """Return the follower itself."""
@@ -60,10 +61,20 @@ class Follower:
             raise InputError("nothing is recorded yet: training has not begun")
         return self._recorder.record
 
+    @property
+    def steps(self) -> int:
+        """The number of updates made so far, those before a resumption among them."""
+        return self._made if self._recorder is None else self._recorder.step
+
+    def resume_at(self, steps: int) -> None:
+        """Let the training that starts next begin after so many updates."""
+        self._made = steps
+
     def start(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
-        """Begin anew, on `model` and its optimizers."""
+        """Begin anew, on `model` and its optimizers; after `resume_at`, with the step that it named."""
         self.close()
         self._recorder = GradientRecorder(model, optimizers, self._every)
+        self._recorder.step, self._made = self._made, 0
         self.should_stop = False
         self.watcher = self._watch_over(self._recorder)
         self._recorder.__enter__()

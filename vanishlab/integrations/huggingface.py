@@ -30,9 +30,10 @@ from vanishlab.recording.record import Record
 class GradientCallback(TrainerCallback):
     """Record every `every`-th update; `dashboard` is brought up to date whenever the trainer logs.
 
-    The loss is the one that the model returns (`outputs.loss`); NaN for a model that returns none. `watch` has
-    illnesses told by a warning while it trains: True for all of them, or the names of verdicts; one in `stop_on` ends
-    the training. `watcher` has what was found.
+    The loss is the one that the model returns (`outputs.loss`); NaN for a model that returns none. A training that is
+    resumed from a checkpoint goes on with the numbers of its steps. `watch` has illnesses told by a warning while it
+    trains: True for all of them, or the names of verdicts; one in `stop_on` ends the training. `watcher` has what was
+    found.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class GradientCallback(TrainerCallback):
         """Set the hooks."""
         self._close()
         optimizer = kwargs["optimizer"]
+        self._follower.resume_at(state.global_step)
         # accelerate wraps the optimizer; the hooks belong on the one that updates the weights.
         self._follower.start(kwargs["model"], [getattr(optimizer, "optimizer", optimizer)])
         self._handle = kwargs["model"].register_forward_hook(self._note_loss)

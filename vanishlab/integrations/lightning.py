@@ -27,8 +27,10 @@ from vanishlab.recording.record import Record
 class GradientCallback(Callback):
     """Record every `every`-th step of a module.
 
-    `dashboard` is brought up to date after each epoch. `watch` has illnesses told by a warning while it trains: True
-    for all of them, or the names of verdicts; one in `stop_on` ends the training. `watcher` has what was found.
+    `dashboard` is brought up to date after each epoch. A training that is resumed from a checkpoint goes on with the
+    numbers of its steps; what was recorded before is in the earlier callback's record. `watch` has illnesses told by a
+    warning while it trains: True for all of them, or the names of verdicts; one in `stop_on` ends the training.
+    `watcher` has what was found.
     """
 
     def __init__(
@@ -52,6 +54,14 @@ class GradientCallback(Callback):
     def record(self) -> Record:
         """What has been recorded so far. Raises `InputError` before training has begun."""
         return self._follower.record
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the training, for a checkpoint."""
+        return {"steps": self._follower.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the place that a checkpoint kept."""
+        self._follower.resume_at(state_dict["steps"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the hooks."""

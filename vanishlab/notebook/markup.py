@@ -1,8 +1,8 @@
 """HTML for a notebook's cell, everything escaped, and pictures in the colours of the page around them.
 
 The page may be light or dark, by the system's wish (prefers-color-scheme) or by the notebook's own theme, and may
-change while the cell stands. So nothing has a colour of its own but the data: letters and lines are the page's
-`currentColor`, greys are some of it over nothing.
+change while the cell stands. So letters and lines are the page's `currentColor`, greys are some of it over
+nothing, and the colours of data have some of it in them: dark purple is lighter on a dark page.
 """
 
 import html
@@ -54,10 +54,13 @@ def drawn(figure: Callable[[], Figure]) -> str:
     with style.context("default"), rc_context(_SVG):
         figure().savefig(file, format="svg", metadata=_METADATA, transparent=True)
     text = compact(file.getvalue().decode())
-    text = re.sub(r"#([0-9a-f]{2})\1\1\b", _of_the_page, text)
+    text = re.sub(r"#[0-9a-f]{6}\b", _of_the_page, text)
     return re.sub("^<svg ", '<svg fill="currentColor" style="width:100%;height:auto;max-width:58em" ', text)
 
 
-def _of_the_page(grey: "re.Match[str]") -> str:
-    strength = 1 - int(grey[1], 16) / 255
+def _of_the_page(color: "re.Match[str]") -> str:
+    channels = {color[0][place : place + 2] for place in (1, 3, 5)}
+    if len(channels) > 1:
+        return f"color-mix(in srgb,{color[0]} 70%,currentColor)"
+    strength = 1 - int(channels.pop(), 16) / 255
     return "transparent" if strength == 0 else f"color-mix(in srgb,currentColor {100 * strength:.0f}%,transparent)"
