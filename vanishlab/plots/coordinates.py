@@ -13,7 +13,6 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from vanishlab.language.sentences import say, wrapped
 from vanishlab.plots.axes import (
-    NEUTRAL,
     draw_off_scale,
     fit_log_axis,
     floor_height,
@@ -23,6 +22,7 @@ from vanishlab.plots.axes import (
     style_axes,
 )
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import neutral
 from vanishlab.plots.shown import ShownFigure
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 
@@ -95,8 +95,8 @@ def coordinate_figure(check: Coordinates) -> Figure:
     figure.legend(handles=lines, loc="outside right center", title=say("layer"), frameon=False, alignment="left")
     after = say("after {steps} step" if check.steps == 1 else "after {steps} steps", steps=check.steps)
     times = [
-        Line2D([], [], color=NEUTRAL, linestyle="-", label=after),
-        Line2D([], [], color=NEUTRAL, linestyle="--", label=say("before training")),
+        Line2D([], [], color=neutral(), linestyle="-", label=after),
+        Line2D([], [], color=neutral(), linestyle="--", label=say("before training")),
     ]
     handles = [*times, *mark_handles(kinds)]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
