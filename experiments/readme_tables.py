@@ -30,16 +30,20 @@ from vanishlab.language.sentences import spoken
 MOVES = 0.06
 """A cell is marked where the test accuracies of its best and its worst seed are further apart."""
 TableName = Literal["learning_rates", "remedies"]
+ROUNDING = 2.0**-46
+"""The square of float32's rounding: a smaller share is what rounding has put between the examples."""
 HEADS = {
     "en": {
         "learning_rates": ("hidden layers", "delta, first / last layer, at the start", "accuracy at rate {rate}"),
-        "remedies": ("remedy", "test accuracy", "delta, first / last layer: at the start", "after training"),
+        "remedies": ("remedy", "test accuracy", "delta, first / last layer: at the start", "after training",
+                     "share of the last hidden layer that differs between examples, at the start"),
     },
     "zh": {
         "learning_rates": ("隐藏层", "训练前首层与末层 δ 之比", "学习率 {rate} 时的准确率"),
-        "remedies": ("办法", "测试准确率", "首层与末层 δ 之比：训练前", "训练后"),
+        "remedies": ("办法", "测试准确率", "首层与末层 δ 之比：训练前", "训练后",
+                     "训练前，最后一个隐藏层中因样本而异的份额"),
     },
-}
+}  # fmt: skip
 WORDS = {
     "en": {"layers": "{depth}, {name}", "all": "diverged", "some": "{kept} ({gone} of {runs} diverged)"},
     "zh": {"layers": "{depth}，{name}", "all": "发散", "some": "{kept}（{runs} 次中 {gone} 次发散）"},
@@ -152,12 +156,14 @@ def rate_rows(records: dict[str, Record]) -> list[tuple[str, float, list[Cell]]]
     return rows
 
 
-def remedy_rows(records: dict[str, Record]) -> list[tuple[str, Cell, float, float]]:
-    """Return for each remedy README's name of it, its cell at the best rate, and delta's ratio before and after."""
+def remedy_rows(records: dict[str, Record]) -> list[tuple[str, Cell, float, float, float]]:
+    """Return for each remedy README's name of it, its cell at the best rate, delta's ratio before and after, and the
+    distinct share of the last hidden layer before."""
     rows = []
     for name, record in records.items():
         _, rate, _, _, start, end = remedies.league_row(name, record)
-        rows.append((REMEDIES[name][spoken() == "zh"], cell(record, rate), start, end))
+        share = float(np.median(record.distinct_share[:, 0, -2]))
+        rows.append((REMEDIES[name][spoken() == "zh"], cell(record, rate), start, end, share))
     return sorted(rows, key=lambda row: -row[1].median)
 
 
@@ -175,6 +181,10 @@ def ratio_text(ratio: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def share_text(share: float) -> str:
+    return ratio_text(share) if share >= ROUNDING else "< 1e-14"
+
+
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     output_folder(options.out)
     heads = HEADS[spoken()]
@@ -186,7 +196,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(markdown(columns, [(name, ratio_text(ratio), *cells) for name, ratio, cells in rows]), end="\n\n")
     if "remedies" in options.tables:
         rows = remedy_rows(remedy_records(options))
-        print(markdown(heads["remedies"], [(name, at, ratio_text(a), ratio_text(b)) for name, at, a, b in rows]))
+        cells = [(name, at, ratio_text(a), ratio_text(b), share_text(share)) for name, at, a, b, share in rows]
+        print(markdown(heads["remedies"], cells))
 
 
 if __name__ == "__main__":

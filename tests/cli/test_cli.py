@@ -39,7 +39,7 @@ def test_train_then_plot_from_the_shell(tmp_path: Path) -> None:
     assert record.gradient_norm.shape == (2, 4, 3)
     assert record.environment["data"] == "moons"
     pictures = {path.name for path in (tmp_path / "one").glob("*.png")}
-    assert {"start.png", "end.png", "history.png", "training.png", "learning_rate.png"} <= pictures
+    assert {"start.png", "end.png", "meaning.png", "history.png", "training.png", "learning_rate.png"} <= pictures
     drawn = shell("plot", "one/record.npz", folder=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert {path.name for path in (tmp_path / "one" / "record_pictures").glob("*.png")} == pictures

@@ -67,9 +67,10 @@ def test_the_table_of_remedies_is_what_is_measured(tmp_path: Path) -> None:
     rows = TABLES.remedy_rows(TABLES.remedy_records(TABLES.Options(remedies=tried, out=tmp_path)))
     told = stated("en", "remedies")
     assert len(rows) == len(tried)
-    for name, cell, start, _ in rows:
-        accuracy, at_start, _ = told[name]
+    for name, cell, start, _, share in rows:
+        accuracy, at_start, _, apart = told[name]
         assert contradiction(accuracy, cell) == "" and float(at_start) == pytest.approx(start, rel=RATIO), name
+        assert apart == TABLES.share_text(share) or float(apart) == pytest.approx(share, rel=RATIO), name
 
 
 def test_the_two_readmes_have_the_same_remedies() -> None:
@@ -120,4 +121,10 @@ def test_a_cell_is_marked_where_seeds_disagree() -> None:
 def test_a_ratio_has_two_digits() -> None:
     assert [TABLES.ratio_text(ratio) for ratio in (0.396, 0.0561, 2.84, 3.8e-4, 2.2e-32)] == [
         "0.40", "0.056", "2.8", "3.8e-4", "2.2e-32",
+    ]  # fmt: skip
+
+
+def test_a_share_that_rounding_left_is_not_given_as_one() -> None:
+    assert [TABLES.share_text(share) for share in (0.4, 2.3e-9, 1.4e-14, 0.0)] == [
+        "0.40", "2.3e-9", "< 1e-14", "< 1e-14",
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from vanishlab.recording.record import Record
 
 FIGURES = {
     "three_curves": plots.three_curves,
+    "meaning": plots.meaning_curves,
     "history": plots.history_figure,
     "training": plots.training_figure,
     "learning_rate": plots.learning_rate_figure,

@@ -80,7 +80,8 @@ cases = pytest.mark.parametrize("case", CASES, ids=str)
 @cases
 def test_every_picture_of_a_record_is_drawn(case: dict[str, Any]) -> None:
     record = record_of(**case)
-    for figure in (plots.three_curves, plots.history_figure, plots.training_figure, plots.update_ratio_figure):
+    figures = (plots.three_curves, plots.history_figure, plots.training_figure, plots.update_ratio_figure)
+    for figure in (*figures, plots.meaning_curves):
         shown(figure(record))
     if all(0 < rate < math.inf for rate in record.learning_rate):
         shown(plots.learning_rate_figure(record))
@@ -105,8 +106,8 @@ def test_plot_says_nothing_of_them_and_leaves_its_pictures(
     monkeypatch.setattr("vanishlab.plots.save_both", lambda figure, path: drawn.append(figure) or (path, path))
     monkeypatch.setattr(sys, "argv", ["vanishlab", "plot", str(tmp_path / "record.npz")])
     commands.main()
-    shown(drawn[2])
-    assert len(drawn) == 6 and capsys.readouterr().err == ""
+    shown(drawn[3])
+    assert len(drawn) == 7 and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("values", [(SMALLEST,), (1e308,), (LARGEST,), (SMALLEST, LARGEST), (1e-310, 3e-310)])

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def pictures_of_record(rates: int) -> list[str]:
     """Return the names of the files that `draw_record` may leave for a record of so many learning rates."""
-    names = ["start", "end", "history", "training", "update_ratio", *(["learning_rate"] if rates > 1 else [])]
-    return _files(*names)
+    names = ["start", "end", "meaning", "history", "training", "update_ratio"]
+    return _files(*names, *(["learning_rate"] if rates > 1 else []))
 
 
 def pictures_of_theory() -> list[str]:
@@ -36,6 +36,7 @@ def draw_record(record: "Record", folder: Path) -> None:
     figures = {
         "start": plots.three_curves(record, 0),
         "end": plots.three_curves(record),
+        "meaning": plots.meaning_curves(record, 0),
         "history": plots.history_figure(record),
         "training": plots.training_figure(record),
         "update_ratio": plots.update_ratio_figure(record),

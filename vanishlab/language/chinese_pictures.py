@@ -51,6 +51,8 @@ PICTURES: dict[str, str] = {
     "delta RMS": "误差信号 δ 的均方根",
     "gradient norm": "梯度范数",
     "rule of thumb, 1e-3": "经验值 1e-3",
+    "rounding": "舍入误差的量级",
+    "strangers: 1 / {examples} examples": "互不相干：1 / {examples}（样本数）",
     "{rate:g} (diverged at step {step})": "{rate:g}（第 {step} 步发散）",
     "{rate:g} ({diverged} of {runs} diverged)": "{rate:g}（{runs} 次运行中 {diverged} 次发散）",
     "{rate:g} (all diverged)": "{rate:g}（全部发散）",

@@ -22,6 +22,7 @@ from vanishlab.plots.figures import (
     comparison,
     history_figure,
     learning_rate_figure,
+    meaning_curves,
     phase_figure,
     prediction_figure,
     sweep_figure,
@@ -32,6 +33,7 @@ from vanishlab.plots.figures import (
 from vanishlab.plots.fonts import language
 from vanishlab.plots.history import HistoryArtists, history
 from vanishlab.plots.maps import SweepMapArtists, sweep_map
+from vanishlab.plots.meaning import meaning_profile
 from vanishlab.plots.phases import PhaseArtists, phase_map
 from vanishlab.plots.predictions import PredictionArtists, prediction_profile
 from vanishlab.plots.profiles import ProfileArtists, depth_profile, update_ratio
@@ -59,6 +61,8 @@ __all__ = [
     "learning_rate_figure",
     "learning_rate_panel",
     "loss_curves",
+    "meaning_curves",
+    "meaning_profile",
     "phase_figure",
     "phase_map",
     "prediction_figure",

@@ -32,13 +32,14 @@ from vanishlab.plots.captions import (
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import history
 from vanishlab.plots.maps import sweep_map
+from vanishlab.plots.meaning import looked_at, meaning_profile
 from vanishlab.plots.phases import phase_map
 from vanishlab.plots.predictions import prediction_profile
 from vanishlab.plots.profiles import depth_profile, update_ratio
 from vanishlab.plots.rates import RateScale, diverged_rates, rate_label
 from vanishlab.plots.shown import ShownFigure
 from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
-from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
 from vanishlab.recording.record import Record
 
 if TYPE_CHECKING:
@@ -57,6 +58,26 @@ def three_curves(record: Record, step: int = -1) -> Figure:
     _align_floors(axes)
     _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
     _draw_key(figure, axes, scale, [record], kinds)
+    return figure
+
+
+@legible
+def meaning_curves(record: Record, step: int = -1) -> Figure:
+    """Return the fourth curve, from three sides: distinct share, effective rank and gradient coherence by layer.
+
+    At the last recorded step up to `step` at which examples were compared in pairs (`recording/hooks/schedule.py`).
+    """
+    scale, at = RateScale.of([record]), looked_at(record, step)
+    figure, axes = _figure(1, 3, 13.0, 4.4)
+    kinds: set[str] = set()
+    extra: dict[str, Line2D] = {}
+    for ax, quantity in zip(axes, MEANING, strict=True):
+        artists = meaning_profile(ax, record, quantity, at, scale=scale, key=False)
+        kinds |= artists.marks.keys()
+        extra |= {str(line.get_label()): line for line in artists.extra}
+    _align_floors(axes)
+    _set_title(figure, listed([describe_network(record), describe_step([record], at)]), describe_setting(record))
+    _draw_key(figure, axes, scale, [record], kinds, list(extra.values()))
     return figure
 
 

@@ -2,5 +2,5 @@
 
 `record` and `recorder` are the two faces, `quantities` and `facts` what a record holds, `record_files` keep it;
 `layer`, `site` and `call` measure one layer, `recorded_steps` turns steps into a record, `reasons` say why something is
-unmeasured, `over_seeds` and `layer_groups` summarise; `hooks/` is how it sees.
+unmeasured, `over_seeds`, `examples` and `layer_groups` summarise; `hooks/` is how it sees.
 """

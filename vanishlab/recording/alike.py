@@ -21,11 +21,9 @@ import math
 import torch
 from torch import Tensor
 
+from vanishlab.recording.facts import MOST, MOST_ENTRIES
 from vanishlab.recording.norms import exponents, slice_norms
 
-MOST = 128
-"""Examples that are compared in pairs, by the effective rank and the coherence: the batch's first."""
-_ENTRIES = 2**20  # of those examples together; beyond, fewer of them are compared
 _FROM_RATIO = 0.1  # share from which on one less the ratio is taken: the norms' rounding is ten times as large in it
 _PLAIN = 1e-15, 1e15  # sizes between which float32 holds fourth powers of the sums of some thousand entries' squares
 
@@ -126,7 +124,7 @@ def _by_ratio(norm: Tensor, mean: Tensor, examples: int) -> list[float]:
 
 
 def _first(x: Tensor, entries: int) -> Tensor:
-    return x[:, : max(min(MOST, _ENTRIES // max(entries, 1)), 2)]
+    return x[:, : max(min(MOST, MOST_ENTRIES // max(entries, 1)), 2)]
 
 
 def _from_first(x: Tensor) -> Tensor:

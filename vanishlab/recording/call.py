@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vanishlab.activations import Activation
-from vanishlab.recording.alike import MOST, effective_rank, gradient_coherence, mean_example, spread
+from vanishlab.recording.alike import effective_rank, gradient_coherence, mean_example, spread
+from vanishlab.recording.facts import MOST
 from vanishlab.recording.norms import count, joint_norm, slice_norms
 
 _FIRST = 8  # examples

@@ -2,6 +2,11 @@
 
 from typing import NamedTuple
 
+MOST = 128
+"""Examples that are compared in pairs, by the effective rank and the coherence: the batch's first."""
+MOST_ENTRIES = 2**20
+"""Entries of those examples together; beyond, fewer of them are compared."""
+
 
 class LayerFacts(NamedTuple):
     """What one forward and backward pass shows of a layer besides numbers that change from step to step."""

@@ -134,3 +134,5 @@ PREDICTED = ("activation_rms", "delta_rms", "gradient_norm")
 `theory` may not import what is measured, so it names them itself, and a test holds the two equal. (On the ground, where
 both could import it, the table would bring axis labels and sharding among the configs.)
 """
+MEANING = ("distinct_share", "effective_rank", "gradient_coherence")
+"""What says whether a gradient still means anything, in the order in which it is shown: forwards twice, then both."""

@@ -9,11 +9,12 @@ from vanishlab.errors import InputError
 from vanishlab.plots.axes import fit_log_axis, mark_handles
 from vanishlab.plots.captions import describe_divergence, describe_step
 from vanishlab.plots.history import history
+from vanishlab.plots.meaning import looked_at, meaning_profile
 from vanishlab.plots.predictions import prediction_profile
 from vanishlab.plots.profiles import depth_profile
 from vanishlab.plots.rates import RateScale, rate_label
 from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
-from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
 from vanishlab.recording.record import Record
 from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
@@ -52,7 +53,8 @@ def chapter(network: Network, players: int) -> Chapter:
     assert record is not None
     commands = Commands.of(record, network.source)
     expected = forecast(record)
-    after = [_end(record, commands)] if len(record.step) > 1 else []
+    after = _meaning(record, commands)
+    after += [_end(record, commands)] if len(record.step) > 1 else []
     after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
     moving = player(record, expected.prediction, players)
     text = "The dashed line is theory's, of step 0. " if expected.prediction is not None else ""
@@ -102,6 +104,24 @@ def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
         marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
         pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
     return Row(title, "", pictures, _rate_keys(record, scale, marks), shell)
+
+
+def _meaning(record: Record, commands: Commands) -> list[Row]:
+    """Return the fourth curve at the first step, nothing for a record that was made before it was measured."""
+    step = looked_at(record, 0)
+    if all(np.isnan(record.layer_quantity(quantity)).all() for quantity in MEANING):
+        return []
+    scale, pictures, marks, extra = RateScale.of([record]), [], set(), {}
+    for quantity in MEANING:
+        figure, ax = panel_axes()
+        drawn = meaning_profile(ax, record, quantity, step, scale=scale, key=False)
+        marks |= drawn.marks.keys()
+        extra |= {str(line.get_label()): line for line in drawn.extra}
+        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
+    keys = _rate_keys(record, scale, marks)
+    title = f"Whether the gradient still says anything, {describe_step([record], step)}"
+    text = "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
+    return [Row(title, text, pictures, [*keys, _key(list(extra.values()), "")] if extra else keys, commands.meaning)]
 
 
 def _training(record: Record, commands: Commands) -> Row:

@@ -10,8 +10,8 @@ from typing import Any
 
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import DATA_NAMES
+from vanishlab.recording.examples import examples_of
 from vanishlab.recording.record import Record
-from vanishlab.report.forecast import examples_of
 from vanishlab.report.sources import Source, shown_path
 from vanishlab.training.sweep.saved import NETWORK_FIELDS
 
@@ -68,6 +68,11 @@ class Commands:
     def end(self) -> list[str]:
         """Of the three curves after training."""
         return self._drawn("end", "plots.three_curves(record)")
+
+    @property
+    def meaning(self) -> list[str]:
+        """Of what the gradient still says."""
+        return self._drawn("meaning", "plots.meaning_curves(record, 0)")
 
     @property
     def training(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from vanishlab.config import NetworkConfig
 from vanishlab.data import OFFLINE_NAMES, Dataset, load_data
 from vanishlab.errors import InputError
+from vanishlab.recording.examples import examples_of
 from vanishlab.recording.record import Record
 from vanishlab.theory.prediction import Prediction, predict
 
@@ -36,12 +37,6 @@ def forecast(record: Record) -> Forecast:
         return _predict(network, data, training.loss, examples)
     except InputError as refusal:
         return Forecast(None, f"Theory is left out: {refusal}.")
-
-
-def examples_of(record: Record) -> int | None:
-    """Return how many examples a step saw, None where the record does not know."""
-    facts = record.facts.get(record.layer_names[0]) if record.layer_names else None
-    return facts.examples if facts is not None and facts.examples > 0 else None
 
 
 def _predict(network: NetworkConfig, data: Dataset, loss: str, examples: int) -> Forecast:
