@@ -6,21 +6,29 @@ Expect  sigmoid and softplus push all activations to one side: their networks do
         delta within a factor of a few at the start; saturating functions (tanh, hardtanh, softsign, erf) do as long as
         the gain keeps them out of saturation.
 Run     python experiments/activations.py                 # about a minute on two CPU cores
-Writes  results/activations/: ACTIVATION.npz, delta_rms, activation_rms (.png, .svg)
+Writes  results/activations/: ACTIVATION.npz, delta_rms, activation_rms, shapes (.png, .svg); shapes are phi and phi',
+        with the share of its inputs that the untrained network puts where phi is flat
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import tyro
+from matplotlib.figure import Figure
 
-from vanishlab import NetworkConfig, TrainingConfig, load_data
+from vanishlab import NetworkConfig, Record, TrainingConfig, load_data
+from vanishlab.activations import ACTIVATIONS
 from vanishlab.cli.console import run
 from vanishlab.cli.running import train_all
 from vanishlab.config import ActivationName, InitializationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
+
+REACH = 5.0
+"""The shapes are drawn for inputs up to this size."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,32 @@ class Options:
     """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
+def draw_shapes(records: dict[str, Record]) -> Figure:
+    """Return phi and phi' of each network's activation, the flat part grey, and how much of its inputs lies there."""
+    columns = min(len(records), 5)
+    rows = -(-len(records) // columns)
+    figure = Figure(figsize=(2.7 * columns + 0.4, 2.3 * rows + 1.0), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    u = np.linspace(-REACH, REACH, 1001)
+    for ax, (name, record) in zip(axes, records.items(), strict=False):
+        phi = ACTIVATIONS[name]
+        for low, high in ((-REACH, phi.saturated_below), (phi.saturated_above, REACH)):
+            if low < high:
+                ax.axvspan(low, high, color="0.9", linewidth=0)
+        ax.plot(u, phi.phi(u), color="#0072B2", label="φ")
+        ax.plot(u, phi.slope(u), color="#D55E00", linestyle="--", label="φ'")
+        share = float(np.median(record.saturated_fraction[:, 0, :-1]))
+        sentence = "{share:.1%} of units dead" if phi.can_die else "{share:.1%} of inputs where it is flat"
+        ax.set_title(f"{name}\n{say(sentence, share=share)}", fontsize="small")
+        ax.set(xlim=(-REACH, REACH), ylim=(-1.8, 3.2))
+        ax.grid(color="0.92", linewidth=0.6)
+    for ax in list(axes)[len(records) :]:
+        ax.set_axis_off()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(say("Activations, their slopes, and what an untrained network makes of them"))
+    return figure
+
+
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     if options.report:
         check_extra()
@@ -58,6 +92,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     records = train_all(variants, load_data("digits", max_examples=options.max_examples), options.out)
     for quantity in ("delta_rms", "activation_rms"):
         print(*save_both(comparison(records, quantity, columns=4), options.out / quantity))
+    print(*save_both(draw_shapes(records), options.out / "shapes"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
         print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vanishlab.network.deltas import per_example_deltas
     from vanishlab.network.jacobian import jacobian_singular_values
     from vanishlab.network.mlp import MLP
+    from vanishlab.network.octaves import layer_octaves
     from vanishlab.recording.record import Record
     from vanishlab.recording.recorder import GradientRecorder
     from vanishlab.theory.prediction import Prediction, predict
@@ -64,6 +65,7 @@ _HOME = {
     "load_data": "data",
     "InputError": "errors",
     "sharpness": "network.curvature",
+    "layer_octaves": "network.octaves",
     "per_example_deltas": "network.deltas",
     "jacobian_singular_values": "network.jacobian",
     "MLP": "network.mlp",
@@ -105,6 +107,7 @@ __all__ = [
     "examine",
     "gradient_descent",
     "jacobian_singular_values",
+    "layer_octaves",
     "linear_regression_gradient",
     "load_data",
     "load_sweep",

@@ -56,7 +56,7 @@ def test_predict_takes_the_flags_of_train(
     assert "phase: ordered, gradients vanish (chi = " in said and "xi_c = " in said
     assert "largest learning rate that is surely stable: " in said
     names = {path.name for path in tmp_path.iterdir()}
-    pictures = {f"{name}.{kind}" for name in ("prediction", "phase_diagram") for kind in ("png", "svg")}
+    pictures = {f"{name}.{kind}" for name in ("prediction", "meaning", "phase_diagram") for kind in ("png", "svg")}
     assert names == {"prediction.csv", "run.toml", *pictures}
     lines = (tmp_path / "prediction.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[:4] == [

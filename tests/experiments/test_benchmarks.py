@@ -48,6 +48,14 @@ def test_the_prediction_benchmark_prints_its_worst_case(monkeypatch, capsys):
     assert printed.count("tanh") == 2 * 2 * 2 * 2 + 1 and "worst case" in printed
 
 
+def test_the_benchmark_of_meaning_prints_a_row_a_network(monkeypatch, capsys):
+    words = "--width 16 --depth 2 --seeds 3 --activations tanh"
+    monkeypatch.setattr(sys, "argv", ["meaning.py", *words.split()])
+    load("meaning").main()
+    printed = capsys.readouterr().out
+    assert printed.count("tanh") == 5 and " layers in 3 s.e." in printed
+
+
 def test_the_edge_of_stability_is_found_on_the_grid():
     module = load("largest_learning_rate")
     network = vl.NetworkConfig(depth=1, width=64, activation="linear", initialization="lecun_normal", dtype="float64")

@@ -38,7 +38,7 @@ from vanishlab.language.chinese_verdicts import VERDICTS
 from vanishlab.language.sentences import listed, say, speaking, spoken, wrapped
 from vanishlab.playground import pictures
 from vanishlab.playground.lessons import LESSONS
-from vanishlab.plots import axes, captions, coordinates, fonts, training
+from vanishlab.plots import axes, captions, coordinates, fonts, octaves, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
 from vanishlab.theory.phases import phase_diagram
@@ -71,12 +71,14 @@ def evidence_names() -> Iterator[str]:
 # What `say` is given by a variable: the tables that hold it.
 TABLES = {
     "LAYER_QUANTITIES[quantity].label": tuple(LAYER_QUANTITIES[name].label for name in axes.DRAWN),
-    "LAYER_QUANTITIES[quantity].title": tuple(LAYER_QUANTITIES[name].title for name in (*PREDICTED, *onset.QUANTITIES)),
+    "LAYER_QUANTITIES[quantity].title": tuple(
+        LAYER_QUANTITIES[name].title for name in (*PREDICTED, "distinct_share", *onset.QUANTITIES)
+    ),
     "PHASES[field.phase]": tuple(predictions.PHASES.values()),
     "DELTAS[field.phase]": tuple(predictions.DELTAS.values()),
     "LAYER_LABEL": (axes.LAYER_LABEL,),
     "name": (*(name for name, _ in axes.MARKS.values()), *scaling.PLACES),
-    "kind": tuple(FLAT),
+    "kind": (*FLAT, *test_experiments.load("size_and_meaning").KINDS),
     "style['label']": tuple(str(style["label"]) for style in training.RATIOS.values()),
     "NORMALIZATIONS[network.normalization]": tuple(captions.NORMALIZATIONS.values()),
     "LOSSES[prediction.loss]": tuple(captions.LOSSES.values()),
@@ -95,6 +97,7 @@ TABLES = {
         "delta at start",
         "delta at end",
         *coordinates.PANELS.values(),
+        *octaves.LABELS.values(),
     ),  # the first two of experiments/remedies.py
     "check.axis": scaling.AXES,
     "self.axis": scaling.AXES,
@@ -408,6 +411,7 @@ def test_pictures_of_networks_and_theory_are_chinese() -> None:
             plots.training_figure(record, chance=0.1),
             plots.prediction_figure(vl.predict(one, DIGITS), start),
             plots.prediction_figure(vl.predict(network, DIGITS, "mse")),
+            plots.prediction_figure(vl.predict(network, DIGITS, "mse"), None, plots.MEANING),
             plots.sweep_figure("图", [1, 2, 4], [3, 9], kinds, diverged=share, log_values=True, curves=far),
             *(
                 plots.phase_figure(phase_diagram(name), {"甲": (1.0, 0.0), "乙": (9.0, 0.1)})

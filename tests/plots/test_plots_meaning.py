@@ -64,3 +64,24 @@ def test_rounding_and_strangers_have_a_line_where_the_record_knows_them(trained:
 def test_the_key_names_the_lines_once(trained: vl.Record) -> None:
     _, below = plots.meaning_curves(trained, 0).legends
     assert [text.get_text() for text in below.get_texts()][:2] == ["rounding", "strangers: 1 / 32 examples"]
+
+
+def test_theory_stands_over_what_was_measured() -> None:
+    network = vl.NetworkConfig(6, 32, "tanh", "lecun_normal")
+    record = vl.train(network, vl.TrainingConfig(seeds=(0, 1), steps=0), DIGITS)
+    found = vl.predict(network, DIGITS)
+    figure = plots.prediction_figure(found, record, plots.MEANING)
+    for ax, name in zip(figure.axes, MEANING, strict=True):
+        lines = {str(line.get_label()): line for line in ax.lines}
+        np.testing.assert_array_equal(y_of(lines["theory"]), found.log10_typical(name))
+        measured = np.log10(record.layer_quantity(name)[:, 0])
+        np.testing.assert_array_equal(np.sort(y_of(lines["measured, 2 seeds"])), np.sort(measured.ravel()))
+        assert bool(ax.collections) == (name == "distinct_share")  # whose spread alone is known
+    with pytest.raises(vl.InputError, match="quantities must name at least one"):
+        plots.prediction_figure(found, record, ())
+
+
+def test_theory_without_a_rank_says_so_by_a_gap() -> None:
+    network = vl.NetworkConfig(2, 8, "relu", "kaiming_normal", normalization="batch")
+    assert np.isnan(vl.predict(network, DIGITS).effective_rank).all()
+    plots.prediction_figure(vl.predict(network, DIGITS), None, plots.MEANING).draw_without_rendering()

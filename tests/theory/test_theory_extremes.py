@@ -10,7 +10,7 @@ import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName, LossName
 from vanishlab.errors import InputError
 
-MAY_VANISH = ("log10_activation_rms", "log10_delta_rms", "log10_gradient_norm")
+MAY_VANISH = ("log10_activation_rms", "log10_delta_rms", "log10_gradient_norm", "log10_distinct_share")
 FINITE = (
     "activation_log_spread", "delta_log_spread", "gradient_log_spread", "activation_log_shift", "delta_log_shift",
     "gradient_log_shift", "width_log_variance", "sampling_log_error",
@@ -29,6 +29,11 @@ def assert_documented(prediction: vl.Prediction) -> None:
         assert (values < np.inf).all(), (name, values)  # NaN fails this too
     for name in FINITE:
         assert np.isfinite(getattr(prediction, name)).all(), name
+    assert (prediction.log10_distinct_share <= 1e-12).all()
+    known = np.isfinite(prediction.log10_distinct_share) & (prediction.network.normalization != "batch")
+    for name in ("distinct_log_spread", "distinct_log_shift", "log10_effective_rank"):
+        assert np.isfinite(getattr(prediction, name)[known]).all(), name
+    assert not (prediction.log10_gradient_coherence > 1e-9).any()  # NaN where there is no gradient
     assert not np.isnan(prediction.log10_largest_learning_rate)
     for name in ("activation_rms", "delta_rms", "gradient_norm"):  # 0 and infinity where float64 ends, no warning
         assert (getattr(prediction, name) >= 0).all()

@@ -19,7 +19,7 @@ def pictures_of_record(rates: int) -> list[str]:
 
 def pictures_of_theory() -> list[str]:
     """Return the names of the files that `draw_theory` may leave."""
-    return _files("prediction", "phase_diagram")
+    return _files("prediction", "meaning", "phase_diagram")
 
 
 def _files(*names: str) -> list[str]:
@@ -54,6 +54,7 @@ def draw_theory(prediction: "Prediction", record: "Record | None", folder: Path)
     from vanishlab.theory.phases import phase_diagram
 
     print(*plots.save_both(plots.prediction_figure(prediction, record), folder / "prediction"))
+    print(*plots.save_both(plots.prediction_figure(prediction, record, plots.MEANING), folder / "meaning"))
     network = prediction.network
     try:
         point = network_point(network)

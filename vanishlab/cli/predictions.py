@@ -13,7 +13,7 @@ from vanishlab.errors import InputError
 from vanishlab.files import write_whole
 from vanishlab.language.numbers import power_of_ten
 from vanishlab.language.sentences import say
-from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
 
 if TYPE_CHECKING:
     from vanishlab.recording.record import Record
@@ -52,8 +52,8 @@ def layer_table(prediction: "Prediction", record: "Record | None" = None) -> tup
     """
     columns = [say("layer")]
     entries: list[list[str]] = []  # (column, layer)
-    for quantity in PREDICTED:
-        spread = getattr(prediction, f"{quantity.split('_')[0]}_log_spread")
+    for quantity in (*PREDICTED, "distinct_share"):
+        spread = prediction.log_spread(quantity)
         typical = prediction.log10_typical(quantity)
         columns.append(say(LAYER_QUANTITIES[quantity].title))
         entries.append([_with_spread(value, by) for value, by in zip(typical, spread, strict=True)])
@@ -156,10 +156,10 @@ def write_layers(prediction: "Prediction", path: Path) -> Path:
     may be below every float, and the standard deviation over seeds of its natural log.
     """
     columns: dict[str, Any] = {"layer": prediction.layer}
-    for quantity in PREDICTED:
+    for quantity in (*PREDICTED, *MEANING):
         columns[f"log10_{quantity}"] = getattr(prediction, f"log10_{quantity}")
         columns[f"log10_typical_{quantity}"] = prediction.log10_typical(quantity)
-        columns[f"{quantity}_log_spread"] = getattr(prediction, f"{quantity.split('_')[0]}_log_spread")
+        columns[f"{quantity}_log_spread"] = prediction.log_spread(quantity)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

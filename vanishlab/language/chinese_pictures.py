@@ -132,6 +132,24 @@ PICTURES: dict[str, str] = {
     "delta at start": "训练前的 δ",
     "delta at end": "训练后的 δ",
     "delta at the first layer / at the last": "首层的 δ / 末层的 δ",
+    "{networks} networks: what their gradient keeps, and what they learn": (
+        "{networks} 个网络：梯度保住了什么，网络学到了什么"
+    ),
+    "share of the last hidden layer that differs between examples": "最后一个隐藏层中因样本而异的份额",
+    "Activations, their slopes, and what an untrained network makes of them": (
+        "激活函数、它们的斜率，以及未训练的网络怎样使用它们"
+    ),
+    "{share:.1%} of units dead": "{share:.1%} 的神经元已死亡",
+    "{share:.1%} of inputs where it is flat": "{share:.1%} 的输入落在平坦处",
+    "entries of h": "h 的各个分量",
+    "entries of ∂loss/∂z": "∂loss/∂z 的各个分量",
+    "entries of ∂loss/∂W": "∂loss/∂W 的各个分量",
+    "entries of W": "W 的各个分量",
+    "share of the layer's entries in an octave": "该层落在一个倍频程内的分量所占的份额",
+    "plain network": "普通网络",
+    "normalised network": "带归一化的网络",
+    "residual network": "带残差连接的网络",
+    "lies beyond the edge": "在图外",
     "none (the patient)": "不作处理（原网络）",
     "initialisation: Xavier": "初始化：Xavier",
     "initialisation: orthogonal, 4 Q": "初始化：正交矩阵的 4 倍",

@@ -6,6 +6,7 @@
     plots.depth_profile(ax, record, "delta_rms", step=0)             # on axes of your own
     plots.depth_profile(None, record, "delta_rms").figure            # on a figure of its own, which shows itself
     plots.save_both(plots.prediction_figure(prediction, record), "pictures/theory")
+    plots.save_both(plots.prediction_figure(prediction, record, plots.MEANING), "pictures/meaning")
     plots.save_both(plots.phase_figure(diagram, {"mine": (1.2, 0.1)}), "pictures/phases")
     plots.save_both(plots.coordinate_figure(check), "pictures/widths")
     with plots.language("zh"):                                       # in Chinese
@@ -34,14 +35,17 @@ from vanishlab.plots.fonts import language
 from vanishlab.plots.history import HistoryArtists, history
 from vanishlab.plots.maps import SweepMapArtists, sweep_map
 from vanishlab.plots.meaning import meaning_profile
+from vanishlab.plots.octaves import octave_map, octaves_figure
 from vanishlab.plots.phases import PhaseArtists, phase_map
 from vanishlab.plots.predictions import PredictionArtists, prediction_profile
 from vanishlab.plots.profiles import ProfileArtists, depth_profile, update_ratio
 from vanishlab.plots.rates import RateScale
 from vanishlab.plots.saving import save_both, save_figure
 from vanishlab.plots.training import CurveArtists, PanelArtists, accuracy_curves, learning_rate_panel, loss_curves
+from vanishlab.recording.quantities import MEANING
 
 __all__ = [
+    "MEANING",
     "CurveArtists",
     "HistoryArtists",
     "PanelArtists",
@@ -63,6 +67,8 @@ __all__ = [
     "loss_curves",
     "meaning_curves",
     "meaning_profile",
+    "octave_map",
+    "octaves_figure",
     "phase_figure",
     "phase_map",
     "prediction_figure",

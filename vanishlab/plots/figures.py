@@ -190,12 +190,19 @@ def sweep_figure(title: str, x: ArrayLike, y: ArrayLike, values: ArrayLike, **op
 
 
 @legible
-def prediction_figure(prediction: "Prediction", record: Record | None = None) -> Figure:
-    """Return theory's three curves against the layer, over what a record measured at step 0 where one is given."""
-    figure, axes = _figure(1, 3, 13.0, 4.6)
+def prediction_figure(
+    prediction: "Prediction", record: Record | None = None, quantities: Sequence[str] = PREDICTED
+) -> Figure:
+    """Return theory's three curves against the layer, over what a record measured at step 0 where one is given.
+
+    `quantities` may name others that are predicted; `MEANING` are those of the fourth curve.
+    """
+    if len(quantities) == 0:
+        raise InputError("quantities must name at least one, got none")
+    figure, axes = _figure(1, len(quantities), 4.3 * len(quantities), 4.6)
     marks: dict[str, list[Line2D]] = {}
     handles: dict[str, Artist] = {}
-    for ax, quantity in zip(axes, PREDICTED, strict=True):
+    for ax, quantity in zip(axes, quantities, strict=True):
         artists = prediction_profile(ax, prediction, quantity, record, key=False)
         marks |= artists.marks
         handles |= {str(handle.get_label()): handle for handle in artists.handles}

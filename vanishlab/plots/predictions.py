@@ -78,7 +78,7 @@ def prediction_profile(
     """
     ax = given_or_own(ax)
     center = prediction.log10_typical(quantity)  # (layer,)
-    spread = getattr(prediction, f"{quantity.split('_')[0]}_log_spread") / _LN10
+    spread = prediction.log_spread(quantity) / _LN10
     on_scale = on_axis(center)
     width = float(np.clip(60.0 / len(center), 1.2, 1.8))  # points: thinner than the dots, which lie under it
     style: dict[str, Any] = {"color": _THEORY, "linewidth": width, "label": say("theory"), "zorder": 3.5}

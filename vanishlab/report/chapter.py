@@ -1,6 +1,6 @@
 """`Chapter`: one network's rows of pictures, each panel small enough for a phone, with the command that draws it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.forecast import Forecast, forecast
 from vanishlab.report.gathered import Network
 from vanishlab.report.player import Player, player
+from vanishlab.theory.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def chapter(network: Network, players: int) -> Chapter:
     assert record is not None
     commands = Commands.of(record, network.source)
     expected = forecast(record)
-    after = _meaning(record, commands)
+    after = _meaning(record, expected.prediction, commands)
     after += [_end(record, commands)] if len(record.step) > 1 else []
     after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
     moving = player(record, expected.prediction, players)
@@ -66,31 +67,26 @@ def chapter(network: Network, players: int) -> Chapter:
 def _start(record: Record, expected: Forecast, commands: Commands) -> Row:
     if expected.prediction is not None:
         try:
-            return _with_theory(record, expected, commands)
+            row = _over_theory(record, expected.prediction, PREDICTED)
+            return replace(row, text=expected.note, commands=commands.theory)
         except InputError as refusal:
             expected = Forecast(None, f"Theory is left out: {refusal}.")
     row = _profiles(record, 0, f"The three curves {describe_step([record], 0)}", commands.start)
     return Row(row.title, expected.note, row.pictures, row.keys, row.commands)
 
 
-def _with_theory(record: Record, expected: Forecast, commands: Commands) -> Row:
-    assert expected.prediction is not None
+def _over_theory(record: Record, prediction: Prediction, quantities: tuple[str, ...]) -> Row:
     pictures, handles, marks = [], {}, set()
-    for quantity in PREDICTED:
+    for quantity in quantities:
         figure, ax = panel_axes()
-        drawn = prediction_profile(ax, expected.prediction, quantity, record, key=False)
+        drawn = prediction_profile(ax, prediction, quantity, record, key=False)
         handles |= {str(handle.get_label()): handle for handle in drawn.handles}
         marks |= drawn.marks.keys()
-        alt = sentences.profile(record, quantity, 0, expected.prediction)
+        alt = sentences.profile(record, quantity, 0, prediction)
         pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, alt))
     entries = [*handles.values(), *mark_handles(marks)]
-    return Row(
-        "The three curves before training, theory over measurement",
-        expected.note,
-        pictures,
-        [_key(entries, "")],
-        commands.theory,
-    )
+    title = "The three curves before training, theory over measurement"
+    return Row(title, "", pictures, [_key(entries, "")], [])
 
 
 def _end(record: Record, commands: Commands) -> Row:
@@ -106,11 +102,15 @@ def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
     return Row(title, "", pictures, _rate_keys(record, scale, marks), shell)
 
 
-def _meaning(record: Record, commands: Commands) -> list[Row]:
+def _meaning(record: Record, prediction: Prediction | None, commands: Commands) -> list[Row]:
     """Return the fourth curve at the first step, nothing for a record that was made before it was measured."""
     step = looked_at(record, 0)
     if all(np.isnan(record.layer_quantity(quantity)).all() for quantity in MEANING):
         return []
+    title = f"Whether the gradient still says anything, {describe_step([record], step)}"
+    text = "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
+    if prediction is not None:
+        return [replace(_over_theory(record, prediction, MEANING), title=title, text=text, commands=commands.meaning)]
     scale, pictures, marks, extra = RateScale.of([record]), [], set(), {}
     for quantity in MEANING:
         figure, ax = panel_axes()
@@ -119,8 +119,6 @@ def _meaning(record: Record, commands: Commands) -> list[Row]:
         extra |= {str(line.get_label()): line for line in drawn.extra}
         pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
     keys = _rate_keys(record, scale, marks)
-    title = f"Whether the gradient still says anything, {describe_step([record], step)}"
-    text = "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
     return [Row(title, text, pictures, [*keys, _key(list(extra.values()), "")] if extra else keys, commands.meaning)]
 
 

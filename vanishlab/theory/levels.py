@@ -1,6 +1,7 @@
 """The levels of a network's layers, logarithms of squared norms: what the recursions over pairs of inputs give."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,15 @@ from scipy.special import digamma, polygamma
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
 from vanishlab.progress import Advance
+from vanishlab.theory.layers.apart import gaps_of, log_share, stay_apart
 from vanishlab.theory.layers.covariances import Covariance, backward, forward
 from vanishlab.theory.layers.output_errors import output_errors
+from vanishlab.theory.width.apart_spread import ApartEffects, apart_effects
 from vanishlab.theory.width.finite_width import FiniteWidth, sampled_layers
 from vanishlab.theory.width.spread import Spread, draw_spread
+
+COMPARED = 128
+"""Examples of the effective rank and of the coherence: as many are compared where they are measured."""
 
 
 class Levels(NamedTuple):
@@ -27,6 +33,9 @@ class Levels(NamedTuple):
     noise: np.ndarray  # (2, 3, layer): variance of the logs of delta, gradient, activation by the logits' draw, shift
     log_tangent: float  # log of the tangent kernel's largest eigenvalue
     sampling: np.ndarray  # (layer,): variance of log gradient_norm^2 that the theory's own sampling leaves
+    share: np.ndarray  # (layer,): log of the distinct share; -inf where all examples are the same
+    apart: ApartEffects  # what finite width does to it; NaN with batch normalisation
+    coherence: np.ndarray  # (layer,): log of the gradients' coherence; NaN where there is no gradient
 
 
 def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: Advance = lambda share: None) -> Levels:
@@ -43,6 +52,7 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: 
     delta, gradient = np.full(len(sizes), -math.inf), np.full(len(sizes), -math.inf)
     noise = np.zeros((2, 3, len(sizes)))
     sampled = sampled_layers(len(sizes))
+    coherence = np.full(len(sizes), math.nan)
     finite = FiniteWidth(network, way, sizes, errors, loss)
     tangent, log_tangent = np.zeros((n, n)), -math.inf
     places = reversed(range(len(sizes)))
@@ -59,6 +69,7 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: 
         total = float(np.vdot(form, errors.covariance))
         if total > 0:
             gradient[place] = math.log(total) + log_inputs + log_s - 2 * math.log(n)
+        coherence[place] = log_coherence(form, errors.covariance)
         if place in sampled:
             for kind, (matrix, size) in enumerate(((np.diag(chain), n * per_example), (form, total))):
                 *noise[:, kind, place], finite.rho[kind, place] = draw_spread(errors.draws, matrix, size, errors.slopes)
@@ -76,6 +87,7 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: 
     noise[0, :2] *= found.amplified**2
     noise[1, :2] -= np.log1p(found.added)
     noise[1, 1] -= np.log1p(found.contrast)
+    apart = stay_apart(network, way, sizes, COMPARED)
     return Levels(
         activation=activation,
         delta=delta,
@@ -86,7 +98,24 @@ def pair_levels(network: NetworkConfig, data: Dataset, loss: LossName, advance: 
         noise=noise,
         log_tangent=math.log(float(np.linalg.eigvalsh(tangent)[-1])) + log_tangent,
         sampling=np.zeros(len(sizes)),
+        share=apart.log_share,
+        apart=apart_effects(network, apart, finite.chain, finite.log_q, classes),
+        coherence=coherence,
     )
+
+
+def log_coherence(form: np.ndarray, errors: np.ndarray) -> float:
+    """Return the log of |mean_a g_a|^2 / mean_a |g_a|^2, g_a . g_b = form_ab e_a . e_b, over the first examples."""
+    products = form[:COMPARED, :COMPARED] * errors[:COMPARED, :COMPARED]
+    own, together = float(np.trace(products)), float(products.sum())
+    return math.log(together / (len(products) * own)) if own > 0 and together > 0 else math.nan
+
+
+def apart_of_wide(covariances: Sequence[Covariance]) -> tuple[np.ndarray, ApartEffects]:
+    """Return the logs of shares as covariances alone have them; what finite width does to them is not known."""
+    unknown = np.full(len(covariances), math.nan)
+    shares = np.array([log_share(gaps_of(covariance)) for covariance in covariances])
+    return shares, ApartEffects(unknown, np.zeros(len(covariances)), unknown)
 
 
 def logit_noise(logits: Covariance, classes: int) -> tuple[float, float]:

@@ -41,6 +41,7 @@ from vanishlab.theory.meanfield.fixed_points import MeanField, depth_scale, netw
 _MAX_EXAMPLES = 4096
 _LN10 = math.log(10.0)
 _QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
+_MEANING = ("distinct_share", "effective_rank", "gradient_coherence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,21 @@ class Prediction:
     log10_activation_rms: np.ndarray  # (layer,)
     log10_delta_rms: np.ndarray  # (layer,)
     log10_gradient_norm: np.ndarray  # (layer,)
+    log10_distinct_share: np.ndarray  # (layer,)
+    """Share of h's energy that differs between the examples, to the last decade: 1e-85 is said so."""
+    log10_effective_rank: np.ndarray  # (layer,)
+    """Number of directions in which the first 128 examples differ, at the network's widths: chance takes some away in
+    every layer. NaN with batch normalisation, where that is not worked out, and where all examples are the same."""
+    log10_gradient_coherence: np.ndarray  # (layer,)
+    """|mean g_a|^2 / mean |g_a|^2 of the same examples' gradients of W; NaN where there is no gradient."""
     activation_log_spread: np.ndarray  # (layer,)
     """Standard deviation over seeds of the natural log of activation_rms, at the network's widths."""
     delta_log_spread: np.ndarray  # (layer,)
     """The same of delta_rms."""
     gradient_log_spread: np.ndarray  # (layer,)
     """The same of gradient_norm."""
+    distinct_log_spread: np.ndarray  # (layer,)
+    """The same of distinct_share; NaN with batch normalisation."""
     activation_log_shift: np.ndarray  # (layer,)
     """Natural log of activation_rms (as here, of infinite width) less the mean of the log over seeds, at the network's
     widths. For delta and the gradient it may be negative: weights that meet their own signal on its way back add to it
@@ -70,6 +80,8 @@ class Prediction:
     """The same of delta_rms."""
     gradient_log_shift: np.ndarray  # (layer,)
     """The same of gradient_norm."""
+    distinct_log_shift: np.ndarray  # (layer,)
+    """The same of distinct_share; 0 with batch normalisation."""
     width_log_variance: np.ndarray  # (layer,)
     """Finite width's part of the variance of log gradient_norm^2; half of it is the order of the theory's error in the
     log of the square (5 sum 1/n for ReLU)."""
@@ -107,6 +119,21 @@ class Prediction:
     def gradient_norm(self) -> np.ndarray:
         """Frobenius norm of dloss/dW of the whole batch, (layer,)."""
         return _power(self.log10_gradient_norm)
+
+    @property
+    def distinct_share(self) -> np.ndarray:
+        """Share of h's energy that differs between the examples, (layer,)."""
+        return _power(self.log10_distinct_share)
+
+    @property
+    def effective_rank(self) -> np.ndarray:
+        """Number of directions in which they differ, (layer,)."""
+        return _power(self.log10_effective_rank)
+
+    @property
+    def gradient_coherence(self) -> np.ndarray:
+        """How far their gradients of W agree, (layer,)."""
+        return _power(self.log10_gradient_coherence)
 
     @property
     def largest_learning_rate(self) -> float:
@@ -173,12 +200,24 @@ class Prediction:
     def log10_typical(self, quantity: str) -> np.ndarray:
         """Return the log10 of the typical value, the exponential of the mean log over seeds, (layer,).
 
-        It lies below the root mean square by the quantity's log shift, see `spread`. Raises `InputError` for a
-        quantity other than activation_rms, delta_rms, gradient_norm.
+        It lies below the root mean square by the quantity's log shift, see `spread`; of effective_rank and
+        gradient_coherence no shift is known. Raises `InputError` for a quantity that is not predicted.
         """
-        check_choice("quantity", quantity, _QUANTITIES)
-        shift = getattr(self, f"{quantity.split('_')[0]}_log_shift")
-        return getattr(self, f"log10_{quantity}") - shift / _LN10
+        check_choice("quantity", quantity, (*_QUANTITIES, *_MEANING))
+        return getattr(self, f"log10_{quantity}") - self._known("shift", quantity, 0.0) / _LN10
+
+    def log_spread(self, quantity: str) -> np.ndarray:
+        """Return the standard deviation over seeds of the quantity's natural log, (layer,); NaN where it is not known.
+
+        Raises `InputError` for a quantity that is not predicted.
+        """
+        check_choice("quantity", quantity, (*_QUANTITIES, *_MEANING))
+        return self._known("spread", quantity, math.nan)
+
+    def _known(self, what: str, quantity: str, otherwise: float) -> np.ndarray:
+        known = quantity in (*_QUANTITIES, "distinct_share")
+        name = f"{quantity.split('_')[0]}_log_{what}"
+        return getattr(self, name) if known else np.full(len(self.layer), otherwise)
 
 
 def predict(
@@ -243,12 +282,17 @@ def predict(
         log10_activation_rms=levels.activation * (0.5 / _LN10),
         log10_delta_rms=levels.delta * (0.5 / _LN10),
         log10_gradient_norm=levels.gradient * (0.5 / _LN10),
+        log10_distinct_share=levels.share / _LN10,
+        log10_effective_rank=np.log10(levels.apart.rank),
+        log10_gradient_coherence=levels.coherence / _LN10,
         activation_log_spread=spread[2],
         delta_log_spread=spread[0],
         gradient_log_spread=spread[1],
+        distinct_log_spread=np.sqrt(levels.apart.variance),
         activation_log_shift=shift[2],
         delta_log_shift=shift[0],
         gradient_log_shift=shift[1],
+        distinct_log_shift=levels.apart.shift,
         width_log_variance=levels.single,
         sampling_log_error=0.5 * np.sqrt(np.maximum(levels.sampling, 0.0)),
         log10_largest_learning_rate=log_rate / _LN10,

@@ -39,7 +39,7 @@ from vanishlab.theory.batch_norm.covariances import (
 from vanishlab.theory.batch_norm.sampled_units import Units
 from vanishlab.theory.layers.covariances import Covariance
 from vanishlab.theory.layers.output_errors import OutputErrors, output_errors
-from vanishlab.theory.levels import Levels, logit_noise
+from vanishlab.theory.levels import Levels, apart_of_wide, log_coherence, logit_noise
 from vanishlab.theory.weight_variances import layer_scales
 from vanishlab.theory.width.finite_width import sampled_layers
 from vanishlab.theory.width.spread import Spread, draw_spread
@@ -66,6 +66,7 @@ def batch_levels(
     errors = output_errors(last.log_diagonal, last.correlation, data.y, data.num_classes, loss)
     activation = np.array([covariance.log_mean for covariance in [*way.activation[1:], last]])
     delta, gradient = np.full(len(sizes), -math.inf), np.full(len(sizes), -math.inf)
+    coherence = np.full(len(sizes), math.nan)
     sampled = sampled_layers(network.depth)
     moments = np.zeros((network.depth, 8))
     share = np.zeros(network.depth)  # t_l
@@ -84,6 +85,7 @@ def batch_levels(
                     "layers of normalization 'batch' the deltas hardly overlap with what the inputs span; use fewer"
                 )
             delta[place] = math.log(trace / fan_out) + log_s
+            coherence[place] = log_coherence(back.s, inputs)
             gradient[place] = math.log(total * fan_in) + log_inputs + log_s - 2 * math.log(n)
         if place < network.depth:
             share[place] = _share(network, sizes, place, back)
@@ -97,6 +99,7 @@ def batch_levels(
     noise[1] = np.maximum(noise[1], 0.0)
     noise[1, :2] += shift
     noise[:, 2, -1] = logit_noise(last, data.num_classes)
+    share, apart = apart_of_wide([*way.activation[1:], last])
     top = float(np.linalg.eigvalsh(way.tangent)[-1])  # 0: no step moves a logit, as in a batch of two
     return Levels(
         activation=activation,
@@ -108,6 +111,9 @@ def batch_levels(
         noise=noise,
         log_tangent=math.log(top) + way.log_tangent if top > 0 else -math.inf,
         sampling=sampling,
+        share=share,
+        apart=apart,
+        coherence=coherence,
     )
 
 

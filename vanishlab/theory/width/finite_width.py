@@ -48,12 +48,14 @@ class FiniteWidth:
         self._few = few_examples(len(errors.covariance))
         self._block = np.ix_(self._few, self._few)
         self._errors = errors.covariance[self._block]
-        log_q = np.array([log_mean(pre - norm) for pre, norm in zip(way.log_pre, way.log_norm, strict=True)])  # (L,)
+        self.log_q = log_q = np.array(
+            [log_mean(pre - norm) for pre, norm in zip(way.log_pre, way.log_norm, strict=True)]
+        )  # (L,)
         log_sigma = np.array([sigma.log_mean for sigma in way.activation[1:]])  # (L,)
         self._log_weight = np.array([math.log(layer_scales(network, *size)[0]) for size in sizes])  # (L + 1,)
-        self._chain = fluctuation_chain(network, log_q, log_sigma, self._log_weight, way.logits.log_mean)
+        self.chain = fluctuation_chain(network, log_q, log_sigma, self._log_weight, way.logits.log_mean)
         with np.errstate(divide="ignore"):
-            logs = np.log(self._chain.coherent)
+            logs = np.log(self.chain.coherent)
         self._log_coherent = np.append(np.cumsum(logs[::-1])[::-1], 0.0)  # of layers l .. L, l = 1 .. L + 1
         self._single = single_moments(network, log_q)
         self._moments: dict[int, UnitMoments] = {}
@@ -79,7 +81,7 @@ class FiniteWidth:
             sigma, kernels = way.activation[place + 1], way.kernels[place]
             with np.errstate(divide="ignore"):
                 log_b = np.log(np.diag(before)) + log_before
-            together = 1.0 + self._single[place].yx * float(self._chain.branch[place])
+            together = 1.0 + self._single[place].yx * float(self.chain.branch[place])
             if self._network.initialization == "orthogonal":
                 together = max(together - 1.0, 0.0)  # a square W^T W is the identity
             slopes = kernels.slope_correlation[self._block]
@@ -112,12 +114,12 @@ class FiniteWidth:
         rho = np.stack([np.interp(np.arange(layers), sampled, row[sampled]) for row in self.rho])
         rows = [UnitMoments(*row) for row in moments]
         overlap = self._overlap()
-        single, plain = width_spread(self._chain, self._single), width_spread(self._chain, rows, rho, overlap)
+        single, plain = width_spread(self.chain, self._single), width_spread(self.chain, rows, rho, overlap)
         width, amplified = plain, np.ones_like(rho)
         if self._loss == "mse":
             new = (rho + 2.0 * self.added) / (1.0 + self.added)
             amplified = np.where(rho > _LEAST, new / np.maximum(rho, _LEAST), 1.0)
-            width = width_spread(self._chain, rows, new, overlap)
+            width = width_spread(self.chain, rows, new, overlap)
         typical = Spread(plain.activation, plain.delta, single.gradient)
         return WidthEffects(width, typical, self.added, self.contrast, amplified)
 

@@ -51,6 +51,8 @@ class Chain(NamedTuple):
     """How a relative fluctuation goes on from layer to layer, each (L,) for l = 1 .. L, the readout's share apart."""
 
     width: np.ndarray
+    weights: np.ndarray
+    """t_l, 0 where a normalisation takes sizes away."""
     carry: np.ndarray
     """dlog Sigma_l / dlog Sigma_{l-1}."""
     slope: np.ndarray
@@ -91,6 +93,7 @@ def fluctuation_chain(
         branch = np.minimum(branch, 1.0)
     return Chain(
         width=np.array(network.widths, dtype=np.float64),
+        weights=share,
         carry=gamma * branch * share + (1.0 - branch),
         slope=eta * branch * share,
         branch=branch,
