@@ -60,7 +60,7 @@ def draw_shapes(records: dict[str, Record]) -> Figure:
     columns = min(len(records), 5)
     rows = -(-len(records) // columns)
     figure = Figure(figsize=(2.7 * columns + 0.4, 2.3 * rows + 1.0), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     u = np.linspace(-REACH, REACH, 1001)
     for ax, (name, record) in zip(axes, records.items(), strict=False):
         phi = ACTIVATIONS[name]
@@ -74,7 +74,7 @@ def draw_shapes(records: dict[str, Record]) -> Figure:
         ax.set_title(f"{name}\n{say(sentence, share=share)}", fontsize="small")
         ax.set(xlim=(-REACH, REACH), ylim=(-1.8, 3.2))
         ax.grid(color="0.92", linewidth=0.6)
-    for ax in list(axes)[len(records) :]:
+    for ax in axes[len(records) :]:
         ax.set_axis_off()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.suptitle(say("Activations, their slopes, and what an untrained network makes of them"))

@@ -4,8 +4,9 @@ Setup   20 hidden layers of width 64 on 256 handwritten digits: sigmoid with PyT
         Xavier's, ReLU with Kaiming's; before training and after 100 full-batch updates at a rate of 0.1. Every entry
         is counted in its octave, from one power of two to the next, by its exponent.
 Expect  sigmoid: columns of deltas and gradients that sink by 17 decades towards layer 1, each as wide as another, and
-        stay there; weights that have not moved. tanh: level columns. ReLU: level as well, and crosses: half of its
-        activations, and with them deltas and gradients, are exactly 0.
+        weights that hardly move; after training the gradients of the first eight layers level out, near 1e-20: that is
+        the rounding of examples that cancel. tanh: level columns. ReLU: level as well, and crosses, for half of its
+        activations and deltas are exactly 0.
 Run     python experiments/distributions.py               # twenty seconds on two CPU cores
 Writes  results/distributions/: NAME.npz and, for each network, NAME (.png, .svg)
 """
@@ -21,6 +22,7 @@ from vanishlab import MLP, NetworkConfig, TrainingConfig, layer_octaves, load_da
 from vanishlab.cli.console import run
 from vanishlab.cli.tables import print_table
 from vanishlab.files import output_folder
+from vanishlab.language.numbers import power_of_ten
 from vanishlab.language.sentences import say
 from vanishlab.network.octaves import COUNTED, Octaves
 from vanishlab.plots import describe_network, octaves_figure, save_both
@@ -60,7 +62,7 @@ def rows_of(name: str, when: str, octaves: dict[str, Octaves]) -> list[list[obje
     rows: list[list[object]] = []
     for entries in COUNTED:
         each = octaves[entries]
-        middle = [f"1e{quantile(each, layer, 0.5):.1f}" for layer in (0, -1)]
+        middle = [power_of_ten(quantile(each, layer, 0.5)) for layer in (0, -1)]
         wide = quantile(each, 0, 0.95) - quantile(each, 0, 0.05)
         rows.append([name, entries, when, *middle, wide, f"{each.zero[0]:.0%}"])
     return rows

@@ -20,6 +20,7 @@ NormalizationName = Literal["none", "batch", "layer", "rms"]
 ResidualName = Literal["none", "plain", "learned"]
 DtypeName = Literal["float32", "float64"]
 LossName = Literal["cross_entropy", "mse"]
+OptimizerName = Literal["descent", "adam"]
 ScheduleName = Literal["constant", "linear_warmup", "cosine"]
 
 SCALED_INITIALIZATIONS = ("gaussian", "orthogonal")  # those that sigma_w and sigma_b apply to
@@ -133,6 +134,8 @@ class TrainingConfig:
     """Loss: cross_entropy (batch mean), or mse (mean over batch and classes, against one-hot targets)."""
     batch_size: int | None = None
     """Examples per step; None is the full batch."""
+    optimizer: OptimizerName = "descent"
+    """The update: descent, x -= learning_rate gradient; or adam, as torch.optim.Adam with its own defaults."""
     schedule: ScheduleName = "constant"
     """How the learning rate changes: constant, linear_warmup (up over warmup_steps), or cosine (down to 0)."""
     warmup_steps: int = 0
@@ -163,6 +166,7 @@ class TrainingConfig:
         check_choice("loss", self.loss, get_args(LossName))
         if self.batch_size is not None:
             put("batch_size", check_integer("batch_size", self.batch_size, 1))
+        check_choice("optimizer", self.optimizer, get_args(OptimizerName))
         check_choice("schedule", self.schedule, get_args(ScheduleName))
         put("warmup_steps", check_integer("warmup_steps", self.warmup_steps, 0))
         if self.schedule == "linear_warmup" and self.warmup_steps == 0:
@@ -172,6 +176,8 @@ class TrainingConfig:
         put("momentum", check_number("momentum", self.momentum, at_least=0.0))
         if self.momentum >= 1.0:
             raise InputError(f"momentum must be less than 1, got {self.momentum:g}")
+        if self.momentum > 0 and self.optimizer == "adam":
+            raise InputError(f"momentum needs optimizer 'descent' ('adam' has its own), got {self.momentum:g}")
         if self.clip_norm is not None:
             put("clip_norm", check_number("clip_norm", self.clip_norm, above=0.0))
             if self.normalize_gradients:

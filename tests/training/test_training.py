@@ -477,6 +477,7 @@ DIVERGING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mini-batches": ({"normalization": "batch"}, {"loss": "mse", "batch_size": 10}),
     "cross entropy": ({"activation": "linear"}, {}),
     "clip": ({}, {"loss": "mse", "clip_norm": 10.0}),
+    "adam": ({}, {"loss": "mse", "optimizer": "adam"}),
 }
 
 

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from vanishlab.errors import InputError, check_array, check_integer, check_number
 
 Array = TypeVar("Array", bound=Any)  # np.ndarray or torch.Tensor
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's decay of the two moments, and what keeps it from dividing by 0: the defaults of its authors and of torch."""
 
 
 def descend(x: Array, direction: Array, learning_rate: Any) -> Array:
@@ -24,6 +26,32 @@ def descend(x: Array, direction: Array, learning_rate: Any) -> Array:
 def accumulate(velocity: Array | None, gradient: Array, momentum: float) -> Array:
     """Return momentum * velocity + gradient, the heavy ball's new velocity; with no velocity yet, the gradient."""
     return gradient if velocity is None else momentum * velocity + gradient
+
+
+class Moments(NamedTuple):
+    """What Adam keeps of a parameter's gradients: running means of them and of their squares."""
+
+    mean: Any
+    square: Any
+
+
+def adam_moments(moments: Moments | None, gradient: Array) -> Moments:
+    """Return the moments with this gradient, of its shape; both start at 0."""
+    mean, square = moments or (0.0 * gradient, 0.0 * gradient)
+    return Moments(BETAS[0] * mean + (1 - BETAS[0]) * gradient, BETAS[1] * square + (1 - BETAS[1]) * gradient**2)
+
+
+def adam_direction(moments: Moments, updates: int) -> Any:
+    r"""Return m / (sqrt(v) + 1e-8), the moments without their bias towards 0, at the update of this number from 1 on.
+
+    An entry whose gradient stays the same moves by the learning rate, however small the gradient is, until it comes
+    near the 1e-8 (Kingma & Ba, 2015, arXiv:1412.6980).
+
+    >>> [round(float(adam_direction(adam_moments(None, g), 1)), 4) for g in (np.float64(3.0), np.float64(1e-10))]
+    [1.0, 0.0099]
+    """
+    mean, square = (moment / (1 - beta**updates) for moment, beta in zip(moments, BETAS, strict=True))
+    return mean / (square**0.5 + EPSILON)
 
 
 def clip_factor(norm: Array, clip_norm: float) -> Array:

@@ -55,13 +55,14 @@ def run_bytes(network: NetworkConfig, training: TrainingConfig, data: Dataset) -
 
     It is within a factor of 1.5 of the measured peak for the shapes of tests/training/test_memory.py. What measuring
     sharpness takes, the passes of some Hessian products, is not in it.
-    Weights: the present state, the gradient, and the next state while it is made; two more of momentum. Activations: z,
-    and h where it does not take z's place; normalisation and residual connections keep more.
+    Weights: the present state, the gradient, and the next state while it is made; two more of momentum,
+    four of Adam. Activations: z, and h where it does not take z's place; normalisation and residual connections keep
+    more.
     """
     entry = torch.finfo(getattr(torch, network.dtype)).bits // 8
     batch = batch_size(training, data)
     units = sum(network.widths) + data.num_classes
-    states = 3 + 2 * (training.momentum > 0)
+    states = 3 + 2 * (training.momentum > 0) + 4 * (training.optimizer == "adam")
     kept = (
         1.6
         + (not ACTIVATIONS[network.activation].in_place)

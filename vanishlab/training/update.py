@@ -11,7 +11,15 @@ from vanishlab.config import TrainingConfig
 from vanishlab.network.mlp import MLP, StackedNorm
 from vanishlab.recording.norms import joint_norm, slice_norms
 from vanishlab.recording.recorder import GradientRecorder
-from vanishlab.training.descent import accumulate, clip_factor, descend, rate_factor
+from vanishlab.training.descent import (
+    Moments,
+    accumulate,
+    adam_direction,
+    adam_moments,
+    clip_factor,
+    descend,
+    rate_factor,
+)
 
 
 class Update:
@@ -33,6 +41,7 @@ class Update:
         self._weights: list[Tensor] = [layer.weight for layer in model.linear_layers]
         self._norms = [norm for norm in model.modules() if isinstance(norm, StackedNorm) and norm.kind == "batch"]
         self._velocities: dict[Tensor, Tensor] = {}
+        self._moments: dict[Tensor, Moments] = {}
         self._frozen = torch.zeros(len(rates), dtype=torch.bool)  # (run,)
         self.diverged_step = np.full(len(rates), -1, dtype=np.int64)
         """The step in which each run's loss was no longer finite, (run,), -1 of those whose always was."""
@@ -87,7 +96,8 @@ class Update:
         """Apply the update to every parameter; return its norm in each layer's weights, (run,), if it is recorded."""
         training = self._training
         rates = self._rates * rate_factor(training.schedule, step, training.steps, training.warmup_steps)
-        plain = not (training.momentum or training.clip_norm or training.normalize_gradients)
+        adam = training.optimizer == "adam"
+        plain = not (adam or training.momentum or training.clip_norm or training.normalize_gradients)
         norms = dict(zip(self._weights, recorder.gradient_norms(), strict=True)) if recorder.recording else {}
         applied = dict(norms)
         frozen = bool(self._frozen.any())
@@ -97,12 +107,17 @@ class Update:
                 applied[parameter] = slice_norms(gradient, len(rates))
             if training.momentum > 0:
                 gradient = accumulate(self._velocities.get(parameter), gradient, training.momentum)
+            moments = adam_moments(self._moments.get(parameter), gradient) if adam else None
+            if moments is not None:
+                gradient = adam_direction(moments, step + 1)
             if parameter in norms and not plain:
                 norms[parameter] = slice_norms(gradient, len(rates))
             if not apply:
                 continue
             if training.momentum > 0:
                 self._velocities[parameter] = gradient
+            if moments is not None:
+                self._moments[parameter] = moments
             now = parameter.data
             new = descend(now, gradient, scales[gradient.ndim - 1])
             if frozen:

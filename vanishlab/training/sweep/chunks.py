@@ -96,6 +96,8 @@ def records_of(record: Record, runs: Sequence[Run], wanted: Iterable[int] | None
 def _without_runs(training: TrainingConfig) -> dict[str, object]:
     fields = config_to_dict(training)
     del fields["learning_rates"], fields["seeds"]
+    if training.optimizer == "descent":  # what sweeps were before there was another: their chunks keep their names
+        del fields["optimizer"]
     return fields
 
 
