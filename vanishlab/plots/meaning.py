@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from vanishlab.language.sentences import say
-from vanishlab.plots.axes import NEUTRAL, check_not_empty
+from vanishlab.plots.axes import check_not_empty
 from vanishlab.plots.fonts import legible
+from vanishlab.plots.ink import neutral
 from vanishlab.plots.profiles import ProfileArtists, depth_profile
 from vanishlab.plots.rates import RateScale, draw_key
 from vanishlab.recording.examples import compared_examples
@@ -42,7 +43,7 @@ def meaning_profile(
     low, high = ax.get_ylim()
     if len(ax.get_yticks()):
         end_axis(ax, quantity, low, high)
-        style = {"color": NEUTRAL, "linestyle": GUIDES.get(quantity), "linewidth": 1.2, "zorder": 2}
+        style = {"color": neutral(), "linestyle": GUIDES.get(quantity), "linewidth": 1.2, "zorder": 2}
         for label, value in _guides(record, quantity, low).items():
             artists.extra.append(ax.axhline(value, label=label, **style))
     if key:

@@ -11,9 +11,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
-from vanishlab.plots.axes import NEUTRAL, draw_off_scale, mark_handles, set_decades, set_layer_axis
+from vanishlab.plots.axes import draw_off_scale, mark_handles, set_decades, set_layer_axis
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import cell_edges
+from vanishlab.plots.ink import neutral
 from vanishlab.plots.ranges import draw_colorbar, within
 from vanishlab.plots.shown import ShownFigure
 
@@ -50,7 +51,7 @@ def octave_map(ax: Axes, octaves: "Octaves", label: str, *, most: float | None =
     ax.set_autoscaley_on(False)
     ax.set_ylim(low, high)
     set_decades(ax.yaxis, low, high)
-    draw_off_scale(ax, [(_off_scale(octaves), NEUTRAL)], layer)
+    draw_off_scale(ax, [(_off_scale(octaves), neutral())], layer)
     set_layer_axis(ax, layer)
     ax.set_xlim(0.5, len(layer) + 0.5)
     ax.set_ylabel(say(label))
