@@ -65,6 +65,7 @@ REMEDIES = {
     "schedule: linear warm-up": ("warm-up", "学习率预热"),
     "schedule: cosine": ("cosine schedule", "余弦调度"),
     "momentum 0.9": ("momentum", "动量"),
+    "optimiser: Adam": ("Adam", "Adam 优化器"),
     "clipping to norm 1": ("clipping", "梯度裁剪"),
     "gradient normalised per layer": ("every layer's gradient divided by its norm", "每层的梯度除以自身的范数"),
 }

@@ -165,6 +165,7 @@ PICTURES: dict[str, str] = {
     "schedule: linear warm-up": "学习率调度：线性预热",
     "schedule: cosine": "学习率调度：余弦",
     "momentum 0.9": "动量 0.9",
+    "optimiser: Adam": "优化器：Adam",
     "clipping to norm 1": "梯度裁剪：范数至多 1",
     "gradient normalised per layer": "逐层把梯度归一化",
 }
