@@ -35,7 +35,7 @@ class Moments(NamedTuple):
     square: Any
 
 
-def adam_moments(moments: Moments | None, gradient: Array) -> Moments:
+def adam_moments(moments: Moments | None, gradient: Any) -> Moments:
     """Return the moments with this gradient, of its shape; both start at 0."""
     mean, square = moments or (0.0 * gradient, 0.0 * gradient)
     return Moments(BETAS[0] * mean + (1 - BETAS[0]) * gradient, BETAS[1] * square + (1 - BETAS[1]) * gradient**2)
