@@ -134,8 +134,6 @@ class TrainingConfig:
     """Loss: cross_entropy (batch mean), or mse (mean over batch and classes, against one-hot targets)."""
     batch_size: int | None = None
     """Examples per step; None is the full batch."""
-    optimizer: OptimizerName = "descent"
-    """The update: descent, x -= learning_rate gradient; or adam, as torch.optim.Adam with its own defaults."""
     schedule: ScheduleName = "constant"
     """How the learning rate changes: constant, linear_warmup (up over warmup_steps), or cosine (down to 0)."""
     warmup_steps: int = 0
@@ -156,6 +154,8 @@ class TrainingConfig:
     loss), which cost some twenty steps each; None is never. The end is measured as well."""
     device: str = "auto"
     """Where to compute: auto (a CUDA device if there is one, else the CPU), cpu, cuda, cuda:1, ..."""
+    optimizer: OptimizerName = "descent"
+    """The update: descent, x -= learning_rate gradient; or adam, as torch.optim.Adam with its own defaults."""
 
     def __post_init__(self) -> None:
         """Check every field."""

@@ -1,5 +1,6 @@
 """`Chapter`: one network's rows of pictures, each panel small enough for a phone, with the command that draws it."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,7 +111,9 @@ def _meaning(record: Record, prediction: Prediction | None, commands: Commands) 
     title = f"Whether the gradient still says anything, {describe_step([record], step)}"
     text = "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
     if prediction is not None:
-        return [replace(_over_theory(record, prediction, MEANING), title=title, text=text, commands=commands.meaning)]
+        with contextlib.suppress(InputError):  # the three curves' row says why theory is left out
+            row = _over_theory(record, prediction, MEANING)
+            return [replace(row, title=title, text=text, commands=commands.meaning)]
     scale, pictures, marks, extra = RateScale.of([record]), [], set(), {}
     for quantity in MEANING:
         figure, ax = panel_axes()
