@@ -31,6 +31,7 @@ from vanishlab.data import DATA_NAMES
 from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_findings import FINDINGS
+from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
@@ -190,9 +191,8 @@ def test_every_sentence_is_translated_and_no_translation_is_left_over() -> None:
 
 
 def test_a_sentence_is_translated_once() -> None:
-    assert len(CHINESE) == len(PICTURES) + len(PREDICTIONS) + len(VERDICTS) + len(FINDINGS) + len(COORDINATES) + len(
-        PLAYGROUND
-    )
+    catalogues = (PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK)
+    assert len(CHINESE) == sum(map(len, catalogues))
 
 
 def places(sentence: str) -> set[tuple[str, str]]:

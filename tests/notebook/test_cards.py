@@ -12,6 +12,7 @@ from torch import nn, randn
 
 import vanishlab as vl
 from vanishlab.language.sentences import speaking
+from vanishlab.notebook import markup
 
 VOID = {"br", "path", "use", "rect", "circle", "stop", "line", "image", "polyline"}
 EVIL = '<script>alert("1")</script>&'
@@ -86,6 +87,11 @@ def test_names_from_outside_are_escaped() -> None:
     for thing in (recorder.record, vl.diagnose(recorder.record)):
         page = shown(thing)
         assert "script" not in page.tags and EVIL in page.text
+
+
+def test_every_place_for_text_is_escaped() -> None:
+    page = Page(markup.card(EVIL, markup.lines([EVIL, ""]), markup.table([EVIL], [[EVIL], [EVIL]])))
+    assert "script" not in page.tags and page.text.count(EVIL) == 5
 
 
 def test_a_record_without_steps_has_no_picture(record: vl.Record) -> None:
