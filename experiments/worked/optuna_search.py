@@ -4,8 +4,9 @@ Setup   activation, initialisation, normalisation, residual connections and lear
         a network is trained for 60 steps on 256 digits, and judged by its training accuracy. Before that `vl.predict`
         says how much of delta reaches the first layer: below 1e-4, or where activations outgrow theory, the trial is
         pruned, and nothing is trained.
-Expect  about a third of the trials are pruned before training; the best one reaches an accuracy above 0.9.
-Run     python experiments/worked/optuna_search.py       # a minute on two CPU cores; pip install optuna
+Expect  2 of 10 trials are pruned before training and 1 diverges; the best is tanh with Xavier's initialisation, layer
+        normalisation and residual connections, at an accuracy of 0.992.
+Run     python experiments/worked/optuna_search.py       # half a minute on two CPU cores; pip install optuna
 Writes  nothing; it prints the five best trials and how many were pruned
 """
 
@@ -24,7 +25,7 @@ ACTIVATIONS, INITIALIZATIONS = ("sigmoid", "tanh", "relu", "selu"), ("torch_defa
 
 @dataclass(frozen=True)
 class Options:
-    trials: int = 30
+    trials: int = 10
     """Networks to try."""
     depth: int = 20
     """Hidden layers."""

@@ -64,11 +64,10 @@ def sweep(rates: tuple[float, ...], seeds: tuple[int, ...], steps: int, x: Tenso
     parameters: dict[str, Tensor] = {name: value.detach() for name, value in stacked.items()}
     rate = torch.tensor([rate for rate, _ in runs])
     shell = build_model()  # only its structure is used
-    layers = [name for name, module in shell.named_modules() if isinstance(module, nn.Linear)]
-    perturbations = {name: torch.zeros(len(x), shell.get_submodule(name).out_features) for name in layers}
+    layers = {name: module for name, module in shell.named_modules() if isinstance(module, nn.Linear)}
+    perturbations = {name: torch.zeros(len(x), linear.out_features) for name, linear in layers.items()}
     passing: dict[str, Any] = {}  # within one call: the perturbations on their way in, h on its way out
-    for name in layers:
-        linear = shell.get_submodule(name)
+    for name, linear in layers.items():
         linear.register_forward_hook(lambda module, inputs, z, name=name: z + passing["perturbations"][name])
         after = str(int(name) + 1) if str(int(name) + 1) in dict(shell.named_modules()) else name
         shell.get_submodule(after).register_forward_hook(
@@ -91,7 +90,9 @@ def sweep(rates: tuple[float, ...], seeds: tuple[int, ...], steps: int, x: Tenso
         columns = {each: np.stack([layer[each] for layer in measured], axis=1) for each in MEASURED}  # (run, layer)
         rows.append({"loss": loss.detach().double().numpy(), "accuracy": accuracy.numpy(), **columns})
         parameters = {name: value - updates[name] for name, value in parameters.items()}
-    arrays = {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}  # (run, step, ...)
+    arrays: dict[str, Any] = {
+        name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]
+    }  # (run, step, ...)
     return Record(
         learning_rate=np.array([rate for rate, _ in runs]),
         seed=np.array([seed for _, seed in runs]),

@@ -7,24 +7,22 @@ writer.finish(recorder.record)
 trackio.finish()
 """
 
+import importlib
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from vanishlab.integrations.dashboard import Dashboard
 
-if TYPE_CHECKING:
-    import trackio
-
 
 class TrackioWriter(Dashboard):
     """Write to `run`, as `trackio.init` returns it, each step under its own number."""
 
-    def __init__(self, run: "trackio.Run", prefix: str = "vanishlab") -> None:
+    def __init__(self, run: Any, prefix: str = "vanishlab") -> None:
         """Take the run."""
         super().__init__(prefix)
-        self._run: Any = run
+        self._run = run
 
     def _write_numbers(self, values: dict[str, float], step: int) -> None:
         self._run.log(values, step=step)
@@ -33,9 +31,9 @@ class TrackioWriter(Dashboard):
         self._run.log({name: text}, step=step)
 
     def _write_figure(self, name: str, figure: Figure, step: int) -> None:
-        import trackio
         from PIL import Image
 
+        trackio = importlib.import_module("trackio")
         picture = BytesIO()
         figure.savefig(picture, format="png")
         self._run.log({name: trackio.Image(Image.open(picture))}, step=step)

@@ -51,7 +51,7 @@ def _row(tag: str, entries: Sequence[str]) -> str:
 def drawn(figure: Callable[[], Figure]) -> str:
     """Return the figure, drawn black on white, as SVG in which black is the page's own colour and white is nothing."""
     file = io.BytesIO()
-    with style.context("default"), rc_context(_SVG):
+    with style.context("default"), rc_context(_SVG):  # pyright: ignore[reportArgumentType]
         figure().savefig(file, format="svg", metadata=_METADATA, transparent=True)
     text = compact(file.getvalue().decode())
     text = re.sub(r"#[0-9a-f]{6}\b", _of_the_page, text)
