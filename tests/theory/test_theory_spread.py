@@ -124,6 +124,7 @@ def test_the_variance_is_that_of_the_sum_it_stands_for():
     chain = Chain(
         width=draw.integers(20, 60, depth).astype(float), carry=draw.uniform(0.5, 1.2, depth),
         slope=draw.uniform(-0.5, 0.8, depth), branch=np.ones(depth), readout=0.7, coherent=np.ones(depth),
+        weights=np.ones(depth),
     )  # fmt: skip
     moments = [UnitMoments(*draw.uniform(2.0, 5.0, 5), *draw.uniform(-0.9, 0.9, 2)) for _ in range(depth)]
     rho = draw.uniform(0.2, 0.9, (2, depth + 1))

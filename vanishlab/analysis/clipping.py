@@ -43,10 +43,6 @@ def clipping_threshold(record: Record, quantile: float = 0.9, *, run: int = 0) -
     if not len(known):
         raise InputError("record must hold a step with a measured gradient, got none")
     threshold = float(np.quantile(known, quantile))
-    absent = [
-        name
-        for name, seen in zip(record.layer_names, there[:, : len(record.layer)].any(0).tolist(), strict=True)
-        if not seen
-    ]
+    absent = [name for place, name in enumerate(record.layer_names) if not there[:, place].any()]
     others = [name for name in record.unmeasured if name not in record.layer_names and name != "sharpness"]
     return Clipping(threshold, float(np.mean(known > threshold)), norms, (*absent, *others))
