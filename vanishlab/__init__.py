@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vanishlab.analysis.coordinates.scaling import CoordinateCheck
     from vanishlab.analysis.diagnosis import Diagnosis, diagnose
     from vanishlab.analysis.examine import examine
+    from vanishlab.analysis.remedies.mending import mend
     from vanishlab.analysis.remedies.trial import try_remedies
     from vanishlab.analysis.verdict import Thresholds
     from vanishlab.analysis.watcher import IllnessFound, IllnessWarning, Watcher
@@ -54,6 +55,7 @@ _HOME = {
     "Diagnosis": "analysis.diagnosis",
     "diagnose": "analysis.diagnosis",
     "examine": "analysis.examine",
+    "mend": "analysis.remedies.mending",
     "try_remedies": "analysis.remedies.trial",
     "Thresholds": "analysis.verdict",
     "IllnessFound": "analysis.watcher",
@@ -111,6 +113,7 @@ __all__ = [
     "linear_regression_gradient",
     "load_data",
     "load_sweep",
+    "mend",
     "per_example_deltas",
     "predict",
     "sharpness",

@@ -125,6 +125,7 @@ NAMES = {
         "Kaiming",
         "LeCun",
         "PyTorch",
+        "Adam",
         "vanishlab",
         "log",
         "loss",

@@ -11,8 +11,8 @@ or when the modules are listed in another order. Several verdicts may hold.
 
 import io
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,10 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     """What is worth a look and makes no net ill: layers frozen on purpose, a second optimizer, a single layer."""
 
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Remedy to the lines that make its change to this model, to be pasted where `model`, `optimizer` and `loss` are
+    known, after `import torch` and `from torch import nn`. Empty where a record was judged, which holds no model."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """The verdicts' names, the gravest first."""
@@ -86,6 +90,7 @@ class Diagnosis:
     def __rich__(self) -> "RenderableType":
         """Return the table for `rich.print`."""
         from rich.console import Group
+        from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
@@ -94,7 +99,12 @@ class Diagnosis:
             table.add_column(say(column), overflow="fold")
         for row in self.rows():
             table.add_row(*map(Text, row))
-        return Group(table, *map(Text, self.advice()))
+        below: list[Text | Padding] = []
+        for told, code in self.advice():
+            below.append(Text(told))
+            if code:
+                below.append(Padding(Text(code), (0, 0, 0, 4)))
+        return Group(table, *below)
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Return the table's rows, an entry for each of `COLUMNS`."""
@@ -112,14 +122,17 @@ class Diagnosis:
             rows.append((name, several(verdict.layers) or say("all"), verdict.sentence, numbers))
         return rows
 
-    def advice(self) -> list[str]:
-        """Return what stands below the table, line by line: what to change, and notes."""
+    def advice(self) -> list[tuple[str, str]]:
+        """Return what stands below the table: sentences on what to change, with the lines to paste, and notes."""
         lines = [
-            say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change))
+            (
+                say("{place}. {remedy}: {change}", place=place, remedy=say(remedy.name), change=say(remedy.change)),
+                self.code.get(remedy.name, ""),
+            )
             for place, remedy in enumerate(self.remedies, 1)
         ]
-        cures = [say("What to change, the most promising first:"), *lines] if lines else []
-        return [*cures, *(say("Note: {note}", note=note) for note in self.notes)]
+        cures = [(say("What to change, the most promising first:"), ""), *lines] if lines else []
+        return [*cures, *((say("Note: {note}", note=note), "") for note in self.notes)]
 
     @property
     def headline(self) -> str:

@@ -18,9 +18,10 @@ from vanishlab.analysis.looks.backwards import Follow, Outputs
 from vanishlab.analysis.looks.forwards import Forwards, Place
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
+from vanishlab.analysis.remedies.snippets import lines_to_paste
 from vanishlab.analysis.verdict import Thresholds
 from vanishlab.progress import Advance, progress_bar
-from vanishlab.recording.hooks.find_layers import find_layers
+from vanishlab.recording.hooks.find_layers import find_layers, unwrapped
 from vanishlab.recording.hooks.held_parameters import Optimizers, as_tuple, held_parameters
 from vanishlab.recording.record import Record
 from vanishlab.recording.recorder import GradientRecorder
@@ -51,7 +52,15 @@ def examine(
         evidence, _ = evidence_of_batch(model, loss_fn, batch, advance)
     if optimizer is not None:
         evidence = replace(evidence, held=_held(model, optimizer, evidence.names))
-    return conclude([evidence], thresholds)
+    return conclude_with_code(evidence, model, thresholds)
+
+
+def conclude_with_code(evidence: Evidence, model: nn.Module, thresholds: Thresholds | None = None) -> Diagnosis:
+    """Return the diagnosis of one pass through `model`, with the lines that make each remedy's change to it."""
+    phi = dict(zip(evidence.names, evidence.phi, strict=True))
+    units = dict(zip(evidence.names, evidence.units.tolist(), strict=True))
+    code = lines_to_paste(model, phi, units) if unwrapped(model) is model else {}  # a wrapper's names are others
+    return replace(conclude([evidence], thresholds), code=code)
 
 
 def evidence_of_batch(

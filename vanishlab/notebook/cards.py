@@ -6,7 +6,7 @@ import numpy as np
 
 from vanishlab.analysis.diagnosis import COLUMNS, diagnose
 from vanishlab.language.sentences import listed, say
-from vanishlab.notebook.markup import card, drawn, lines, table
+from vanishlab.notebook.markup import card, code_block, drawn, lines, table
 from vanishlab.plots.captions import (
     describe_config,
     describe_divergence,
@@ -47,7 +47,8 @@ def of_record(record: "Record") -> str:
 
 def of_diagnosis(diagnosis: "Diagnosis") -> str:
     """Return the table of verdicts, what to change, and notes."""
-    return card(diagnosis.headline, table(list(map(say, COLUMNS)), diagnosis.rows()), lines(diagnosis.advice()))
+    below = [lines([told]) + (code_block(code) if code else "") for told, code in diagnosis.advice()]
+    return card(diagnosis.headline, table(list(map(say, COLUMNS)), diagnosis.rows()), *below)
 
 
 def of_prediction(prediction: "Prediction") -> str:

@@ -37,6 +37,11 @@ def lines(texts: Iterable[str]) -> str:
     return "".join(f"<div>{html.escape(text)}</div>" for text in texts if text)
 
 
+def code_block(code: str) -> str:
+    """Return lines of code as they are."""
+    return f'<pre style="margin:0 0 .3em 2em">{html.escape(code)}</pre>'
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; a line break in an entry stays one."""
     body = "".join(_row("td", row) for row in rows)

@@ -18,6 +18,7 @@ from vanishlab.analysis.evidence import evidence_of
 from vanishlab.analysis.examine import evidence_of_batch
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.remedies import surgery
+from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
@@ -122,7 +123,7 @@ def _why_alike(build_model: Callable[[], nn.Module], seeds: Sequence[int]) -> st
 
 
 def _changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str, Change]:
-    def modules(change: Callable[[nn.Module, dict[str, str], dict[str, float]], None]) -> Change:
+    def modules(change: ModuleChange) -> Change:
         def apply(model: nn.Module, setting: Setting) -> Setting:
             evidence, _ = evidence_of_batch(model, loss_fn, batch)
             phi = dict(zip(evidence.names, evidence.phi, strict=True))
@@ -156,13 +157,7 @@ def _changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str
         return Setting(**{**vars(setting), "wide": True})
 
     return {
-        "matched initialisation": modules(lambda model, phi, units: surgery.draw_weights(model, phi)),
-        "activation swap: ReLU": modules(lambda model, phi, units: surgery.swap_activations(model, phi, nn.ReLU)),
-        "activation swap: SELU": modules(lambda model, phi, units: surgery.swap_activations(model, phi, nn.SELU)),
-        "normalisation": modules(surgery.normalise),
-        "residual connections": modules(lambda model, phi, units: surgery.add_skips(model, learned=False)),
-        "scaled residual connections": modules(lambda model, phi, units: surgery.add_skips(model, learned=True)),
-        "unfreezing": modules(lambda model, phi, units: surgery.unfreeze(model)),
+        **{name: modules(change) for name, change in MODULE_CHANGES.items() if name != "wider dtype"},
         "smaller learning rate: / 10": rate(0.1),
         "larger learning rate: x 10": rate(10.0),
         "learning rate: by the updates": rate_by_updates,
