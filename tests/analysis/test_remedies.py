@@ -17,6 +17,7 @@ import vanishlab as vl
 from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.remedies.surgery import NotApplicable
+from vanishlab.analysis.remedies.table import RemedyTable, Trial
 
 BATCH = clusters()
 
@@ -104,6 +105,22 @@ def test_trials_rank_what_mends_first_and_leave_the_model_alone() -> None:
     assert "none (as it is)" in text and "not tried: loss scaling (it computes in float32 or float64)" in text
     tried = {trial.name.split(":")[0] for trial in table.trials} | set(table.not_tried)
     assert {"activation swap", "normalisation", "warm-up", "clipping", "wider dtype"} <= tried
+
+
+def test_a_loss_at_the_constants_or_far_above_it_is_no_cure() -> None:
+    def trial(loss: float) -> Trial:
+        return Trial("some", (loss,), (1.0,), (0.0,), (("healthy",),))
+
+    for untouched in (1.9, math.inf):
+        table = RemedyTable(trial(untouched), (), {}, 30, nothing_learned=1.6)
+        assert [table.mends(trial(loss)) for loss in (1.5, 1.5999, 1.6, 5.9e20, math.inf)] == [True] + 4 * [False]
+    unknown = vl.try_remedies(
+        lambda: mlp(1, 4, nn.ReLU), lambda outputs: outputs.square().mean(), [BATCH[0]], steps=1, seeds=(0,)
+    )
+    constant = vl.try_remedies(lambda: mlp(1, 4), functional.cross_entropy, [BATCH], steps=1, seeds=(0,))
+    shares = torch.bincount(BATCH[1]) / len(BATCH[1])
+    assert constant.nothing_learned == pytest.approx(float(-(shares * shares.log()).sum()), rel=1e-3)
+    assert math.isfinite(unknown.nothing_learned) and unknown.nothing_learned > 0
 
 
 def test_seeds_that_begin_alike_are_told_and_others_are_not() -> None:

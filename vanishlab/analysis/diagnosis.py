@@ -54,7 +54,7 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     """What is worth a look and makes no net ill: layers frozen on purpose, a second optimizer, a single layer."""
 
-    code: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict, compare=False)  # in the order in which modules are listed
     """Remedy to the lines that make its change to this model, to be pasted where `model`, `optimizer` and `loss` are
     known, after `import torch` and `from torch import nn`. Empty where a record was judged, which holds no model."""
 

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from vanishlab.faces import shown_as
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+_LEARNED = 0.999  # a constant that is found by descent is a little off
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,16 @@ class RemedyTable:
     steps: int
     warning: str = ""
     """What stands in the way of comparing seeds, empty where nothing does."""
+    nothing_learned: float = math.inf
+    """The loss that shows nothing learned: the best constant answer's on the first batch, where that is not known the
+    untouched model's before training."""
 
     def mends(self, trial: Trial) -> bool:
-        """Whether a remedy leaves a healthy net, and a loss lower than the untouched one's in every seed."""
-        return trial.healthy and trial.median_loss < min(self.untouched.loss)
+        """Whether a remedy leaves a healthy net, and a loss lower than the untouched one's in every seed.
+
+        It also has to be lower than that of a model which has learned nothing, by more than a thousandth.
+        """
+        return trial.healthy and trial.median_loss < min(*self.untouched.loss, _LEARNED * self.nothing_learned)
 
     @property
     def best(self) -> Trial | None:

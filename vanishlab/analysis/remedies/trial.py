@@ -20,6 +20,7 @@ from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
+from vanishlab.analysis.rules.loss import constant_loss
 from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
 from vanishlab.progress import progress_bar
@@ -64,8 +65,9 @@ def try_remedies(
     For each seed, torch's generator is seeded before `build_model()`, and what it returns is copied before anything is
     done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. A remedy mends
     the model if no verdict is found at the end but a good one, and its median loss is lower than without it in any
-    seed. `progress` says whether to show a bar; None is where somebody watches. The states of torch's generators are
-    put back. Where two seeds begin with the same weights, a warning says so.
+    seed, and than what a model pays that has learned nothing. `progress` says whether to show a bar; None is where
+    somebody watches. The states of torch's generators are put back. Where two seeds begin with the same weights, a
+    warning says so.
 
     Raises `InputError` for no batches, no seeds, and numbers out of range.
     """
@@ -92,6 +94,7 @@ def try_remedies(
     with torch.random.fork_rng(), progress_bar("trying remedies", progress) as advance:
         if warning := _why_alike(build_model, seeds):
             warnings.warn(warning, stacklevel=2)
+        nothing_learned = _nothing_learned(build_model, loss_fn, kept[0], seeds[0])
         untouched = _trial("none (as it is)", None, plain, build_model, loss_fn, kept, steps, seeds)
         changes = _changes(loss_fn, kept[0], steps)
         for place, (name, change) in enumerate(changes.items(), 1):
@@ -100,9 +103,19 @@ def try_remedies(
                 trials.append(_trial(name, change, plain, build_model, loss_fn, kept, steps, seeds))
             except surgery.NotApplicable as reason:
                 not_tried[name] = str(reason)
-    table = RemedyTable(untouched, tuple(trials), not_tried, steps, warning)
+    table = RemedyTable(untouched, tuple(trials), not_tried, steps, warning, nothing_learned)
     ranked = sorted(trials, key=lambda trial: (not table.mends(trial), trial.median_loss))
     return replace(table, trials=tuple(ranked))
+
+
+def _nothing_learned(
+    build_model: Callable[[], nn.Module], loss_fn: Callable[..., Tensor], batch: Any, seed: int
+) -> float:
+    """Return the loss of the best constant answer, or where that is not known the model's own before training."""
+    torch.manual_seed(seed)
+    evidence, _ = evidence_of_batch(build_model(), loss_fn, batch)
+    known = (constant_loss(evidence), float(evidence.loss[0]))
+    return next((loss for loss in known if math.isfinite(loss)), math.inf)
 
 
 def _why_alike(build_model: Callable[[], nn.Module], seeds: Sequence[int]) -> str:
