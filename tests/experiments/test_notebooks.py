@@ -26,12 +26,15 @@ def test_there_is_one_for_each_story() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own affairs: event loops, sockets, paths
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_cell_runs_and_shows_pictures_and_cards(path: Path, tmp_path: Path) -> None:
+def test_every_cell_runs_and_shows_pictures_and_cards(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the kernel: where other tests run, threads wait for each other
     nbformat: Any = pytest.importorskip("nbformat")
     nbclient: Any = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     book = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(book, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
     kinds: list[str] = []
     for cell in book.cells:
         for output in cell.get("outputs", []):

@@ -50,7 +50,9 @@ def test_trackio_reads_the_numbers_and_one_figure(tmp_path: Path, monkeypatch: p
     trackio.finish()
     logs = importlib.import_module("trackio.sqlite_storage").SQLiteStorage.get_logs("test", "one")
     numbers = [entry for entry in logs if "vanishlab/loss" in entry]
-    assert [entry["step"] for entry in numbers] == [0, 1, 2] and len(logs) == 4
+    assert [entry["step"] for entry in numbers] == [0, 1, 2]
+    [verdict] = [entry["vanishlab/verdict"] for entry in logs if "vanishlab/verdict" in entry]
+    assert verdict.startswith("healthy: Delta") and len(logs) == 5  # and the figure
     for entry in numbers:
         expected = {f"vanishlab/{name}": value for name, value in summarise(record, entry["step"]).items()}
         assert {name: value for name, value in entry.items() if name.startswith("vanishlab/")} == expected

@@ -82,13 +82,16 @@ def stay_apart(network: NetworkConfig, way: Forward, sizes: tuple[tuple[int, int
     input_rank = effective_rank(gaps.squared_distances()[:most, :most])
     found = []
     for place, fans in enumerate(sizes):
+        passed_by = gaps
         gaps = _through_weights(gaps, way, place, *layer_scales(network, *fans))
         carried = branch = 1.0
         if place < network.depth:
             before, gaps = gaps, _through_activation(network, way, place, gaps)
             carried = _carried(network, way, place, before, gaps)
             if network.branch_scale is not None and place > 0:
-                added, gaps = gaps, gaps_of(way.activation[place + 1])
+                added = gaps
+                if passed_by.squared_distances().any() or added.squared_distances().any():  # else a gap is rounding
+                    gaps = gaps_of(way.activation[place + 1])
                 branch = _part(network.branch_scale, way, place, added, gaps)
         found.append((log_share(gaps), effective_rank(gaps.squared_distances()[:most, :most]), carried, branch))
     share, rank, carried, branch = np.array(found).T
