@@ -62,6 +62,8 @@ def test_steps_that_are_not_finite_enter_nothing_and_what_is_not_there_is_named(
     normalised, norms = trained(nn.Sequential(nn.Linear(5, 6), nn.LayerNorm(6), nn.Linear(6, 3)), 5)
     found = vl.clipping_threshold(normalised)
     assert found.left_out == ("1",) and (found.norms < norms).all()
+    unsure = dataclasses.replace(normalised, unmeasured={"sharpness": "the search did not converge"})
+    assert vl.clipping_threshold(unsure).left_out == ()  # which has no gradient
 
 
 def test_mistakes_are_told(run: tuple[vl.Record, np.ndarray]) -> None:

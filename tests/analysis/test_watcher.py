@@ -1,5 +1,6 @@
 """`Watcher`: planted illnesses are told once, at the step where they were planted, with the layer that moved first."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from torch.nn import functional
 
 import vanishlab as vl
 from vanishlab.analysis.onset import first_departure, first_step_of
+from vanishlab.analysis.rules.decay import fit_decay
+from vanishlab.analysis.verdict import Verdict
 from vanishlab.analysis.watcher import Finding
 
 PLANTED = 60
@@ -140,7 +143,23 @@ def test_the_first_step_is_found_by_halves() -> None:
         return so_far.step[-1] >= 23
 
     assert first_step_of(record, holds, 9) == 23 and len(judged) <= 5 and min(judged) > 9
-    assert first_step_of(record, holds, -1) == 23
+    for first in range(40):
+        assert first_step_of(record, lambda so_far, first=first: bool(so_far.step[-1] >= first), -1) == first
+
+
+def test_an_illness_that_came_and_went_between_two_looks_is_not_the_one_that_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    well = vl.Diagnosis((), fit_decay(np.zeros(3)), ("a", "b", "c"), 1)
+    ill = dataclasses.replace(well, verdicts=(Verdict("vanishing", (), "It shrinks."),))
+
+    def diagnose(record: vl.Record, **_: Any) -> vl.Diagnosis:
+        return ill if 12 <= record.step[-1] <= 17 or record.step[-1] >= 24 else well
+
+    monkeypatch.setattr("vanishlab.analysis.watcher.diagnose", diagnose)
+    watcher, _ = train(build(layers=2), steps=40, call=lambda finding: None)
+    [finding] = watcher.findings
+    assert (finding.step, finding.began) == (30, 24)
 
 
 def test_a_course_that_comes_back_has_not_been_left_and_few_steps_are_none() -> None:
@@ -150,8 +169,6 @@ def test_a_course_that_comes_back_has_not_been_left_and_few_steps_are_none() -> 
     back[:, 12, 1] = 100.0
     gone[:, 20:, 1] = 0.0
     names = ("update_ratio", "gradient_norm", "delta_rms", "activation_rms", "weight_norm")
-    import dataclasses
-
     flat = dataclasses.replace(record, **dict.fromkeys(names, steady))
     assert first_departure(flat, 25) is None and first_departure(dataclasses.replace(flat, delta_rms=back), 25) is None
     found = first_departure(dataclasses.replace(flat, delta_rms=gone), 25)
@@ -170,5 +187,13 @@ def test_a_course_that_comes_back_has_not_been_left_and_few_steps_are_none() -> 
 def test_mistakes_are_told(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(vl.InputError, match=f"^{message}"):
         vl.Watcher(vl.GradientRecorder(build()), **settings)
+
+
+def test_what_cannot_be_watched_is_refused() -> None:
     with pytest.raises(vl.InputError, match="^recorder must be a GradientRecorder, got Sequential"):
         vl.Watcher(build())  # pyright: ignore[reportArgumentType]
+    stack = vl.MLP(vl.NetworkConfig(depth=1, width=2), 3, 2, seeds=(0, 1))
+    with pytest.raises(vl.InputError, match="^recorder must be of one run, got 2"):
+        vl.Watcher(vl.GradientRecorder(stack))
+    with pytest.raises(vl.InputError, match="^steps must be at least 1, got 0"):
+        vl.GradientRecorder(build()).recent(0)

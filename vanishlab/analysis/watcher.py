@@ -90,6 +90,8 @@ class Watcher:
         """
         if not isinstance(recorder, GradientRecorder):
             raise InputError(f"recorder must be a GradientRecorder, got {type(recorder).__name__}")
+        if (runs := recorder.record.runs) != 1:
+            raise InputError(f"recorder must be of one run, got {runs}: diagnose their record afterwards")
         self._recorder = recorder
         self._every = check_integer("every", every, 1)
         self._stop_on = verdict_names("stop_on", stop_on)

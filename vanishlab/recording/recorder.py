@@ -202,9 +202,9 @@ class GradientRecorder:
         return self.recent(None)
 
     def recent(self, steps: int | None) -> Record:
-        """Return the record of the first recorded step and the last `steps`; None is all of them."""
+        """Return the record of the first recorded step and the last `steps` (1 or more); None is all of them."""
         return self.recorded_steps.to_record(
-            last=steps,
+            last=None if steps is None else check_integer("steps", steps, 1),
             learning_rate=np.full(self._runs, self._optimizer_steps.learning_rate),
             seed=np.full(self._runs, -1, dtype=np.int64),
             diverged_step=np.full(self._runs, -1, dtype=np.int64),
