@@ -21,6 +21,7 @@ ResidualName = Literal["none", "plain", "learned"]
 DtypeName = Literal["float32", "float64"]
 LossName = Literal["cross_entropy", "mse"]
 OptimizerName = Literal["descent", "adam"]
+EngineName = Literal["auto", "autograd", "fused"]
 ScheduleName = Literal["constant", "linear_warmup", "cosine"]
 
 SCALED_INITIALIZATIONS = ("gaussian", "orthogonal")  # those that sigma_w and sigma_b apply to
@@ -156,6 +157,9 @@ class TrainingConfig:
     """Where to compute: auto (a CUDA device if there is one, else the CPU), cpu, cuda, cuda:1, ..."""
     optimizer: OptimizerName = "descent"
     """The update: descent, x -= learning_rate gradient; or adam, as torch.optim.Adam with its own defaults."""
+    engine: EngineName = "auto"
+    """What makes the steps: autograd; fused (compiled passes for plain networks on a CPU, needs the extra 'fast'); or
+    auto, fused where it can and a run is long enough for it."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -167,6 +171,7 @@ class TrainingConfig:
         if self.batch_size is not None:
             put("batch_size", check_integer("batch_size", self.batch_size, 1))
         check_choice("optimizer", self.optimizer, get_args(OptimizerName))
+        check_choice("engine", self.engine, get_args(EngineName))
         check_choice("schedule", self.schedule, get_args(ScheduleName))
         put("warmup_steps", check_integer("warmup_steps", self.warmup_steps, 0))
         if self.schedule == "linear_warmup" and self.warmup_steps == 0:

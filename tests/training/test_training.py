@@ -27,8 +27,9 @@ from torch import nn
 from torch.nn import functional
 
 import vanishlab as vl
+from vanishlab.network.losses import run_losses
 from vanishlab.recording.quantities import LAYER_QUANTITIES
-from vanishlab.training.loop import TrainingInterrupted, run_losses
+from vanishlab.training.loop import TrainingInterrupted
 
 MEASURES = (*reference.MEASURES, "loss", "accuracy")
 SHARES_OF_DELTA = ("delta_distinct_share", "gradient_coherence")
@@ -354,7 +355,8 @@ def test_the_record_holds_what_it_takes_to_run_it_again(data: vl.Dataset) -> Non
     assert record.diverged_step.tolist() == [-1] * 4 and record.unmeasured == {}
     assert record.layer.tolist() == [1, 2, 3, 4] and record.layer_names[-1] == "readout"
     expected = {"vanishlab": vl.__version__, "torch": torch.__version__, "numpy": np.__version__,
-                "device": "cpu", "dtype": "float64", "data": "drawn"}  # fmt: skip
+                "device": "cpu", "dtype": "float64", "data": "drawn",
+                "engine": "autograd"}  # fmt: skip
     assert record.environment == expected
 
 

@@ -67,6 +67,23 @@ class RecordedSteps:
         numbers = torch.stack(columns).cpu().numpy()
         self._rows.append((step, numbers))
 
+    def add_values(
+        self,
+        step: int,
+        loss: np.ndarray,
+        accuracy: np.ndarray,
+        values: Mapping[str, np.ndarray],
+        facts: Mapping[str, LayerFacts],
+    ) -> None:
+        """Take in what was measured without hooks: loss and accuracy (run,), each quantity (layer, run), by name.
+
+        A quantity that is not named is NaN; `facts` are kept of layers of which nothing was known.
+        """
+        missing = np.full((len(self._layers), self._runs), math.nan)
+        columns = [values.get(name, missing) for name in LAYER_QUANTITIES]
+        self._facts = {**facts, **self._facts}
+        self._rows.append((step, np.concatenate([[loss], [accuracy], *columns])))
+
     def to_record(
         self,
         *,
@@ -81,13 +98,14 @@ class RecordedSteps:
         network: NetworkConfig | None = None,
         training: TrainingConfig | None = None,
         data_name: str = "",
+        engine: str = "",
         last: int | None = None,
     ) -> Record:
         """Return the record, with labels (run,) that the layers cannot know; a run is NaN from `diverged_step` on.
 
         `evaluations` are pairs of a step and the test accuracies (run,) there, `sharpness` likewise; `unmeasured` is
         added to what the layers could not measure, `held` says of layers whether an optimizer holds them. `last` leaves
-        all steps out but the first and so many.
+        all steps out but the first and so many; `engine` is what made the steps of a training by the lab.
         """
         kept = self._rows if last is None or len(self._rows) <= last else self._rows[:1] + self._rows[-last:]
         test_step, test_accuracy = _history(evaluations, self._runs)
@@ -127,6 +145,7 @@ class RecordedSteps:
                 "device": str(weight.device),
                 "dtype": str(weight.dtype).removeprefix("torch."),
                 "data": data_name,
+                **({"engine": engine} if engine else {}),
                 **({"skipped_steps": str(self.skipped)} if self.skipped else {}),
             },
         )

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError
 from vanishlab.network.curvature import SharpnessHistory
-from vanishlab.network.losses import run_losses
 from vanishlab.network.mlp import MLP
 from vanishlab.progress import progress_bar
 from vanishlab.recording.record import Record
-from vanishlab.recording.recorder import GradientRecorder
-from vanishlab.training.memory import check_memory
-from vanishlab.training.update import Update
+from vanishlab.training.by_autograd import ByAutograd
+from vanishlab.training.engine import Engine, engine_of
+from vanishlab.training.memory import check_memory, run_work
+
+if TYPE_CHECKING:
+    from vanishlab.training.engine.stack import Stack
 
 _EVALUATIONS = 20  # of the test accuracy, where evaluate_every is not given
 _EVALUATION_BATCH = 2048
@@ -99,23 +101,26 @@ def train_runs(
     check_fits(network, training, data)
     _check_model(network, len(runs), data, model)
     model.to(device).train()
+    size = training.batch_size or len(data.y)
+    engine = _engine_for(model, training, run_work(network, training, data))
     batches = _batches(training, data, seeds, device, model.readout.weight.dtype)
-    update = Update(model, training, rates)
+    threads = _threads_for(model, size)
     evaluations: list[tuple[int, np.ndarray]] = []
     sharpness = SharpnessHistory(model, data.x, data.y, training.loss)
-    recorder = GradientRecorder(model, every=training.record_every, last_step=training.steps)
+    stack = _stack_of(engine, model, training, rates, size, threads)
 
     def record() -> Record:
-        return recorder.recorded_steps.to_record(
+        return stack.recorded_steps.to_record(
             learning_rate=np.array(rates),
             seed=np.array(seeds, dtype=np.int64),
-            diverged_step=update.diverged_step,
+            diverged_step=stack.diverged_step,
             evaluations=evaluations,
             sharpness=sharpness.measured,
             unmeasured=sharpness.unmeasured,
             network=network if networks.count(network) == len(networks) else None,
             training=training,
             data_name=data.name,
+            engine=engine,
         )
 
     def due(step: int, every: int | None) -> bool:
@@ -123,19 +128,14 @@ def train_runs(
 
     evaluate_every = training.evaluate_every or max(1, math.ceil(training.steps / _EVALUATIONS))
     try:
-        with _threads_for(model, training.batch_size or len(data.y)), recorder:
+        with _torch_threads(threads), stack:
             for step in range(training.steps + 1):
                 if due(step, evaluate_every) and data.y_test is not None:
+                    stack.show()
                     evaluations.append((step, _test_accuracy(model, data)))
                 if due(step, training.sharpness_every):
                     sharpness.measure(step)
-                x, y = next(batches)
-                with update.step(step, recorder):
-                    logits = model(x)  # (run, batch, classes)
-                    loss = run_losses(logits, y, training.loss)  # (run,)
-                    update.freeze_diverged(step, loss)
-                    loss.sum().backward()
-                    recorder.observe_loss(loss, (logits.detach().argmax(2) == y).double().mean(1))
+                stack.step(step, *next(batches))
                 if progress is not None:
                     progress(step)
     except KeyboardInterrupt:
@@ -192,6 +192,8 @@ def check_fits(network: NetworkConfig, training: TrainingConfig, data: Dataset) 
     """Raise `InputError` for a training that these networks cannot have on these data."""
     if training.batch_size is not None and training.batch_size > len(data.y):
         raise InputError(f"batch_size must be at most the {len(data.y)} training examples, got {training.batch_size}")
+    if training.engine == "fused":
+        engine_of(network, training, math.inf)
     size = training.batch_size or len(data.y)
     if network.normalization == "batch" and size == 1:
         raise InputError("batch_size must be at least 2 with normalization 'batch', got 1")
@@ -227,17 +229,44 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-@contextlib.contextmanager
-def _threads_for(model: MLP, batch: int) -> Iterator[None]:
-    """Set torch's threads for the block: at most one a run, and one in all where products are small.
+def _engine_for(model: MLP, training: TrainingConfig, work: float) -> Engine:
+    """Return the engine that the configs ask for, or autograd where hooks take part in the model's passes."""
+    engine = engine_of(model.config, training, work)
+    hooked = any(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in model.modules()
+    )
+    if engine == "fused" and (hooked or not all(parameter.requires_grad for parameter in model.parameters())):
+        if training.engine == "fused":
+            raise InputError("engine 'fused' must get a model without hooks and frozen parameters; 'auto' takes any")
+        return "autograd"
+    return engine
+
+
+def _stack_of(
+    engine: Engine, model: MLP, training: TrainingConfig, rates: list[float], batch: int, threads: int
+) -> "ByAutograd | Stack":
+    if engine == "autograd":
+        return ByAutograd(model, training, rates)
+    from vanishlab.training.engine.stack import Stack
+
+    return Stack(model, training, rates, batch, threads)
+
+
+def _threads_for(model: MLP, batch: int) -> int:
+    """Return how many threads train the stack: at most one a run, and one in all where products are small.
 
     A product that is divided between threads has other bits, so threads share runs, never a run. Where a layer's
     product takes only about a millisecond, a second thread gains little, and on a busy machine the threads spend their
     time waiting for each other.
     """
-    before = torch.get_num_threads()
     work = 2 * batch * model.runs * max(layer.weight[0].numel() for layer in model.linear_layers)
-    torch.set_num_threads(min(before, model.runs) if work > _SMALL_PRODUCT else 1)
+    return min(torch.get_num_threads(), model.runs) if work > _SMALL_PRODUCT else 1
+
+
+@contextlib.contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         yield
     finally:

@@ -126,6 +126,11 @@ def batch_size(training: TrainingConfig, data: Dataset) -> int:
     return training.batch_size or len(data.y)
 
 
+def run_work(network: NetworkConfig, training: TrainingConfig, data: Dataset) -> float:
+    """Return the floating-point operations of one run: 6 x batch x weights a step, forward and back."""
+    return 6.0 * batch_size(training, data) * weights(network, data) * (training.steps + 1)
+
+
 def weights(network: NetworkConfig, data: Dataset) -> int:
     """Return the number of weights and biases of one network."""
     sizes = network.layer_sizes(data.features, data.num_classes)

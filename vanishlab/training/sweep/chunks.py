@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vanishlab.config import NetworkConfig, TrainingConfig, config_to_dict
 from vanishlab.network.mlp import shape_of
 from vanishlab.recording.record import Record
+from vanishlab.training.engine import Engine
 from vanishlab.training.loop import Run
 
 _FORMAT = 1  # of what a key stands for: a new number makes every sweep begin anew
@@ -26,11 +27,15 @@ class Chunk:
     """Its learning rates and seeds are those of the runs, each once."""
     data: str
     """The data's fingerprint."""
+    engine: Engine = "autograd"
+    """What makes the steps, wherever the chunk is trained: the two differ in the last bits."""
 
     @functools.cached_property
     def keys(self) -> tuple[str, ...]:
         """A hash of everything that determines each run, (run,); neighbours and chunk size do not."""
         rest = _without_runs(self.training) | {"data": self.data, "format": _FORMAT}
+        if self.engine != "autograd":  # what there was before there was another: such chunks keep their names
+            rest["engine"] = self.engine
         return tuple(_hash(rest | {"run": [config_to_dict(run.network), *run[1:]]}) for run in self.runs)
 
     @functools.cached_property
@@ -47,13 +52,14 @@ class Chunk:
         """Return the chunk of those runs that are not named, None where nothing is left."""
         keys = set(keys)
         runs = [run for run, key in zip(self.runs, self.keys, strict=True) if key not in keys]
-        return chunk_of(runs, self.training, self.data) if runs else None
+        return chunk_of(runs, self.training, self.data, self.engine) if runs else None
 
 
-def chunk_of(runs: Sequence[Run], training: TrainingConfig, data: str) -> Chunk:
+def chunk_of(runs: Sequence[Run], training: TrainingConfig, data: str, engine: Engine = "autograd") -> Chunk:
     """Return the chunk of these runs; learning rates and seeds of `training` are set to theirs."""
     rates, seeds = ({run[place]: None for run in runs} for place in (1, 2))
-    return Chunk(tuple(runs), dataclasses.replace(training, learning_rates=tuple(rates), seeds=tuple(seeds)), data)
+    own = dataclasses.replace(training, learning_rates=tuple(rates), seeds=tuple(seeds))
+    return Chunk(tuple(runs), own, data, engine)
 
 
 def cut(
@@ -61,8 +67,11 @@ def cut(
     training: TrainingConfig,
     data: str,
     chunk_runs: Callable[[NetworkConfig], int],
+    engine: Callable[[NetworkConfig], Engine],
 ) -> list[Chunk]:
     """Group the runs of all networks by shape, and cut each group into equal chunks of at most `chunk_runs(shape)`.
+
+    `engine(shape)` makes their steps.
 
     The same arguments give the same chunks, whatever of them is finished already.
     """
@@ -73,7 +82,9 @@ def cut(
     for shape, runs in groups.items():
         count = math.ceil(len(runs) / max(chunk_runs(shape), 1))
         borders = [len(runs) * place // count for place in range(count + 1)]
-        chunks += [chunk_of(runs[start:end], training, data) for start, end in itertools.pairwise(borders)]
+        chunks += [
+            chunk_of(runs[start:end], training, data, engine(shape)) for start, end in itertools.pairwise(borders)
+        ]
     return chunks
 
 
@@ -95,7 +106,7 @@ def records_of(record: Record, runs: Sequence[Run], wanted: Iterable[int] | None
 
 def _without_runs(training: TrainingConfig) -> dict[str, object]:
     fields = config_to_dict(training)
-    del fields["learning_rates"], fields["seeds"]
+    del fields["learning_rates"], fields["seeds"], fields["engine"]
     if training.optimizer == "descent":  # what sweeps were before there was another: their chunks keep their names
         del fields["optimizer"]
     return fields

@@ -7,7 +7,7 @@ import torch
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError
-from vanishlab.training.memory import PROCESS_BYTES, SHARE, batch_size, data_bytes, free_memory, run_bytes, weights
+from vanishlab.training.memory import PROCESS_BYTES, SHARE, batch_size, data_bytes, free_memory, run_bytes, run_work
 from vanishlab.training.sweep.chunks import Chunk
 
 # Entries of one activation (run, batch, width) of a chunk on a CPU: 32 runs of width 64 at batch 256, 2 MB in float32.
@@ -17,14 +17,9 @@ _ENTRIES = 2**19
 _MOST_RUNS = 64
 
 
-def work(network: NetworkConfig, training: TrainingConfig, data: Dataset) -> float:
-    """Return the floating-point operations of one run: 6 x batch x weights a step, forward and back."""
-    return 6.0 * batch_size(training, data) * weights(network, data) * (training.steps + 1)
-
-
 def chunk_work(chunk: Chunk, data: Dataset) -> float:
     """Return the floating-point operations of all the runs of a chunk."""
-    return len(chunk.runs) * work(chunk.runs[0].network, chunk.training, data)
+    return len(chunk.runs) * run_work(chunk.runs[0].network, chunk.training, data)
 
 
 def fitting_runs(

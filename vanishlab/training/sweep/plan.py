@@ -12,7 +12,9 @@ import torch
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError, check_integer
+from vanishlab.training.engine import Engine, engine_of
 from vanishlab.training.loop import check_fits, device_of, train_runs
+from vanishlab.training.memory import run_work
 from vanishlab.training.processes import cpu_cores
 from vanishlab.training.sweep import memory
 from vanishlab.training.sweep.chunks import Chunk, cut
@@ -75,7 +77,11 @@ def plan_sweep(
         return chunk_runs or min(share, memory.fitting_runs(network, training, data, device, cores))
 
     fingerprint = data.fingerprint
-    chunks = cut(networks, training, fingerprint, runs_of)
+
+    def engine(network: NetworkConfig) -> Engine:
+        return engine_of(network, training, run_work(network, training, data))
+
+    chunks = cut(networks, training, fingerprint, runs_of, engine)
     chunks.sort(key=lambda chunk: -memory.chunk_work(chunk, data))
     if workers is None and sum(memory.chunk_work(chunk, data) for chunk in chunks) < _WORTH_PROCESSES:
         cores = 1
@@ -107,8 +113,9 @@ def estimate_seconds(plan: Plan, chunks: Sequence[Chunk]) -> float:
 def _step_seconds(plan: Plan, chunk: Chunk) -> float:
     seldom = chunk.training.record_every not in range(1, 10)
     training = dataclasses.replace(
-        chunk.training, steps=2, schedule="constant", warmup_steps=0, record_every="never" if seldom else 1
-    )
+        chunk.training, steps=2, schedule="constant", warmup_steps=0, record_every="never" if seldom else 1,
+        engine=chunk.engine,
+    )  # fmt: skip
     ends: list[float] = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -5,6 +5,7 @@ other, or one that turns out different there, it asks for by answering `Outcome(
 together with the chunk.
 """
 
+import dataclasses
 import threading
 import traceback
 from collections.abc import Callable
@@ -80,7 +81,9 @@ def train_chunk(chunk: Chunk, loaded_as: tuple[str, int | None, int] | None, dat
         found = data or _worker.data_for(chunk, loaded_as)
         if found is None:
             return Outcome(missing_data=True)
-        return Outcome(train_runs(chunk.runs, chunk.training, found, progress=_stop_here))
+        training = dataclasses.replace(chunk.training, engine=chunk.engine)
+        record = train_runs(chunk.runs, training, found, progress=_stop_here)
+        return Outcome(dataclasses.replace(record, training=chunk.training))
     except Exception as error:
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return Outcome(error=f"{name}{first_line(error)}", traceback=traceback.format_exc())
