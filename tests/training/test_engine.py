@@ -1,5 +1,8 @@
 """The compiled engine against autograd, the reference: one step, whole trajectories, and its promises."""
 
+# pyright: reportArgumentType=false
+# Names of activations, engines and dtypes come as strings.
+
 import dataclasses
 import importlib.util
 from collections.abc import Callable
@@ -31,10 +34,7 @@ def data() -> vl.Dataset:
 def both(network: vl.NetworkConfig, data: vl.Dataset, **training: object) -> tuple[vl.Record, vl.Record]:
     """Return what autograd and the compiled engine record of the same training."""
     settings = {"learning_rates": (0.05, 0.01), "seeds": (0, 1), "steps": 2, "device": "cpu"} | training
-    records = [
-        vl.train(network, vl.TrainingConfig(**settings, engine=name), data)  # pyright: ignore[reportArgumentType]
-        for name in ("autograd", "fused")
-    ]
+    records = [vl.train(network, vl.TrainingConfig(**settings, engine=name), data) for name in ("autograd", "fused")]
     assert [record.environment["engine"] for record in records] == ["autograd", "fused"]
     return records[0], records[1]
 
@@ -87,7 +87,7 @@ def test_phi_and_its_slope_are_right_from_end_to_end(activation: ActivationName,
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_one_step_is_autograds(activation: ActivationName, loss: str, dtype: str, data: vl.Dataset) -> None:
-    network = vl.NetworkConfig(4, (20, 17, 33, 8), activation, "kaiming_normal", dtype=dtype)  # pyright: ignore[reportArgumentType]
+    network = vl.NetworkConfig(4, (20, 17, 33, 8), activation, "kaiming_normal", dtype=dtype)
     one, other = both(network, data, loss=loss)
     assert_close(one, other, EXACT[dtype], slice(0, 1))
     if dtype == "float64":
@@ -129,7 +129,7 @@ def test_exp_is_right_over_its_whole_range() -> None:
 )
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 def test_whole_trajectories_are_autograds(settings: dict[str, object], activation: str, data: vl.Dataset) -> None:
-    network = vl.NetworkConfig(6, 16, activation, "kaiming_normal", dtype="float64")  # pyright: ignore[reportArgumentType]
+    network = vl.NetworkConfig(6, 16, activation, "kaiming_normal", dtype="float64")
     one, other = both(network, data, **({"steps": 40} | settings))
     assert_close(one, other, 1e-8)
     np.testing.assert_array_equal(one.step, other.step)
@@ -162,7 +162,7 @@ def test_a_run_that_diverges_stays_in_its_last_finite_state(data: vl.Dataset) ->
     network = vl.NetworkConfig(4, 16, "relu", "kaiming_normal", dtype="float64")
     models = []
     for name in ("autograd", "fused"):
-        training = vl.TrainingConfig((1e150, 0.01), steps=6, engine=name, loss="mse", device="cpu")  # pyright: ignore[reportArgumentType]
+        training = vl.TrainingConfig((1e150, 0.01), steps=6, engine=name, loss="mse", device="cpu")
         models.append(vl.MLP(network, data.features, 5, (0, 0)))
         record = vl.train(network, training, data, model=models[-1])
         assert record.diverged_step[0] in (1, 2) and record.diverged_step[1] == -1
@@ -177,13 +177,13 @@ def test_a_run_that_diverges_stays_in_its_last_finite_state(data: vl.Dataset) ->
 def test_a_runs_bits_depend_on_nothing_but_the_run(
     activation: str, data: vl.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = vl.NetworkConfig(5, (24, 17, 16, 40, 9), activation)  # pyright: ignore[reportArgumentType]
+    network = vl.NetworkConfig(5, (24, 17, 16, 40, 9), activation)
     runs = [Run(network, rate, seed) for rate in (0.01, 1e30, 0.3) for seed in (0, 1, 2)]
 
     def final(chosen: list[Run], threads: int = 1, every: int | str = 1) -> list[np.ndarray]:
         monkeypatch.setattr("vanishlab.training.loop._threads_for", lambda *_: threads)
         model = vl.MLP(network, data.features, 5, tuple(run.seed for run in chosen))
-        training = vl.TrainingConfig((0.1,), steps=12, engine="fused", record_every=every, batch_size=20, device="cpu")  # pyright: ignore[reportArgumentType]
+        training = vl.TrainingConfig((0.1,), steps=12, engine="fused", record_every=every, batch_size=20, device="cpu")
         record = train_runs(chosen, training, data, model=model)
         return [parameter.detach().numpy() for parameter in model.parameters()] + [record.gradient_norm[:, -1:]]
 
@@ -245,7 +245,7 @@ def test_hooks_of_a_given_model_are_called(data: vl.Dataset) -> None:
 @needs_numba
 def test_a_folder_never_mixes_engines(data: vl.Dataset, tmp_path: Path) -> None:
     network, training = vl.NetworkConfig(2, 8), vl.TrainingConfig(steps=3, device="cpu")
-    names = [chunk_of([Run(network, 0.1, 0)], training, "", each).name for each in ("autograd", "fused")]  # pyright: ignore[reportArgumentType]
+    names = [chunk_of([Run(network, 0.1, 0)], training, "", each).name for each in ("autograd", "fused")]
     assert names[0] != names[1]
     trained: list[str] = []
     for name in ("autograd", "fused", "fused", "autograd"):
@@ -279,3 +279,26 @@ def test_it_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> 
     phi(h, h)
     assert h.tolist() == [0.0, 2.0]
     functions.rows_of.cache_clear()
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize("rows", [1, 5, 8, 19])
+@pytest.mark.parametrize("inner", [1, 7, 64])
+@pytest.mark.parametrize("columns", [1, 10, 16, 32, 48, 128, 144])
+def test_products_are_numpys(rows: int, inner: int, columns: int, dtype: str) -> None:
+    from vanishlab.training.engine.products import multiply, multiply_by_turned, multiply_turned
+
+    drawn = np.random.default_rng(3)
+    a, b = drawn.normal(size=(rows, inner)).astype(dtype), drawn.normal(size=(inner, columns)).astype(dtype)
+    out, turned = np.full((rows, columns), np.nan, dtype), np.empty(inner * columns, dtype)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    close = 1e-5 if dtype == "float32" else 1e-13
+    multiply(a, b, out)
+    np.testing.assert_allclose(out, expected, rtol=close, atol=close)
+    out[:] = np.nan
+    multiply_turned(np.ascontiguousarray(a.T), b, out)
+    np.testing.assert_allclose(out, expected, rtol=close, atol=close)
+    out[:] = np.nan
+    multiply_by_turned(a, np.ascontiguousarray(b.T), turned, out)
+    np.testing.assert_allclose(out, expected, rtol=close, atol=close)

@@ -9,8 +9,8 @@ in the dtype of their argument; erf alone is the C library's.
 Derivatives are spelled as torch spells them, from u and h = phi(u), so that both round alike. Where phi' can be told
 from h alone, u and h are one array (`Activation.in_place`).
 
-What numba keeps on disk it holds valid while the file of the compiled function is as it was: after a change here, delete
-`__pycache__`, since `passes` takes functions of this file in.
+What numba keeps on disk it holds valid while the file of the compiled function is as it was: after a change here,
+delete `__pycache__`, since `passes` takes functions of this file in.
 """
 
 import functools
@@ -390,7 +390,7 @@ def _mish_slope(u: Real, h: Real, d: Real) -> None:
 
 
 def compiled(signature: Any, function: Callable[..., None]) -> Any:
-    """Return `function` compiled for these types: read from what was compiled before, or kept where that is possible."""
+    """Return `function` compiled for these types: what was compiled before, or new and kept where that is possible."""
     try:
         return njit(signature, error_model="numpy", nogil=True, cache=True)(function)
     except RuntimeError:  # neither beside this file nor in the user's folder can anything be written

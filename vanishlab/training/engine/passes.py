@@ -20,6 +20,7 @@ from numba import njit, types
 
 from vanishlab.recording.facts import MOST, MOST_ENTRIES
 from vanishlab.training.engine.functions import compiled, exp, number
+from vanishlab.training.engine.products import multiply, multiply_by_turned, multiply_turned
 
 MEASURED = (
     "activation_norm", "activation_mean", "saturated_fraction", "activation_spread", "delta_norm", "delta_spread",
@@ -384,7 +385,7 @@ def _coherence(h: np.ndarray, delta: np.ndarray) -> float:
 def _train_one(
     x: np.ndarray, y: np.ndarray, parameters: np.ndarray, new: np.ndarray, rate: Any, shapes: Shapes, rules: Rules,
     phi: Any, slope: Any, z_all: np.ndarray, h_all: np.ndarray, deltas: np.ndarray, gradients: np.ndarray,
-    scratch: np.ndarray, closely: bool, found: np.ndarray,
+    scratch: np.ndarray, turned: np.ndarray, closely: bool, found: np.ndarray,
 ) -> tuple[float, int]:  # fmt: skip
     """Return loss and right answers of one run's step; write its next parameters into `new`.
 
@@ -400,7 +401,7 @@ def _train_one(
         place = shapes.units[layer]
         z = z_all[place : place + batch * fan_out].reshape((batch, fan_out))
         h = h_all[place : place + batch * fan_out].reshape((batch, fan_out)) if hidden else z
-        np.dot(incoming, parameters[start : start + fan_in * fan_out].reshape((fan_in, fan_out)), z)
+        multiply(incoming, parameters[start : start + fan_in * fan_out].reshape((fan_in, fan_out)), z)
         bias = parameters[shapes.biases[layer] : shapes.biases[layer] + fan_out]
         _forward(z, h, bias, phi, hidden, rules, scratch, found[layer])
         if closely:
@@ -422,7 +423,7 @@ def _train_one(
         incoming = x if layer == 0 else h_all[before : before + batch * fan_in].reshape((batch, fan_in))
         weight = parameters[start : start + fan_in * fan_out]
         gradient = gradients[start : start + fan_in * fan_out]
-        np.dot(incoming.T, delta, gradient.reshape((fan_in, fan_out)))
+        multiply_turned(incoming, delta, gradient.reshape((fan_in, fan_out)))
         if closely:
             found[layer, _COHERENCE] = _coherence(incoming, delta)
         _update(weight, gradient, rate, new[start : start + fan_in * fan_out], found[layer])
@@ -434,7 +435,7 @@ def _train_one(
         found[layer, _BIAS_GRADIENT] = _norm(square, columns[:fan_out].reshape((1, -1)))
         if layer > 0:
             back = deltas[(layers - layer) % 2, : batch * fan_in].reshape((batch, fan_in))
-            np.dot(delta, weight.reshape((fan_in, fan_out)).T, back)
+            multiply_by_turned(delta, weight.reshape((fan_in, fan_out)), turned, back)
             delta = back
     return loss, right
 
@@ -442,7 +443,7 @@ def _train_one(
 def _train_runs(
     x: np.ndarray, y: np.ndarray, of_run: np.ndarray, parameters: np.ndarray, new: np.ndarray, rates: np.ndarray,
     shapes: Shapes, rules: Rules, phi: Any, slope: Any, z_all: np.ndarray, h_all: np.ndarray, deltas: np.ndarray,
-    gradients: np.ndarray, scratch: np.ndarray, closely: bool, frozen: np.ndarray, loss: np.ndarray,
+    gradients: np.ndarray, scratch: np.ndarray, turned: np.ndarray, closely: bool, frozen: np.ndarray, loss: np.ndarray,
     right: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
     """Make a step of each run that is not frozen."""
@@ -451,7 +452,7 @@ def _train_runs(
             place = of_run[run]
             loss[run], right[run] = _train_one(
                 x[place], y[place], parameters[run], new[run], rates[run], shapes, rules, phi, slope, z_all, h_all,
-                deltas, gradients[min(run, len(gradients) - 1)], scratch, closely, found[run],
+                deltas, gradients[min(run, len(gradients) - 1)], scratch, turned, closely, found[run],
             )  # fmt: skip
 
 
@@ -465,7 +466,7 @@ def train_runs(dtype: str) -> Callable[..., None]:
     rules = types.NamedTuple([types.boolean, types.boolean, types.float64, types.float64, types.boolean], Rules)
     phi, slope = (types.FunctionType(types.void(*[one] * arguments)) for arguments in (2, 3))
     signature = types.void(
-        three, rows, row, two, two, one, shapes, rules, phi, slope, one, one, two, two, two, types.boolean,
+        three, rows, row, two, two, one, shapes, rules, phi, slope, one, one, two, two, two, one, types.boolean,
         types.Array(types.boolean, 1, "C"), types.Array(types.float64, 1, "C"), row, types.Array(types.float64, 3, "C"),
     )  # fmt: skip
     return compiled(signature, _train_runs)

@@ -96,11 +96,19 @@ class Stack:
             layer.bias.data = torch.from_numpy(bias.copy())
 
     def _buffer(self, units: int, widest: int) -> tuple[np.ndarray, ...]:
-        """Return what a thread works in: z and h of all layers, two deltas, three rows of units, a run's gradients."""
+        """Return what a thread works in: z and h of all layers, two deltas, rows of units, a run's gradients, one W."""
         z = np.empty(units, self._dtype)
+        largest = int((self._shapes.sizes[1:] * self._shapes.sizes[:-1]).max())
         h = z if self._rules.in_place else np.empty(units, self._dtype)
         scratch = np.empty((3, int(self._shapes.sizes[1:].max())), self._dtype)
-        return z, h, np.empty((2, widest), self._dtype), scratch, np.empty_like(self._now[:1])
+        return (
+            z,
+            h,
+            np.empty((2, widest), self._dtype),
+            scratch,
+            np.empty_like(self._now[:1]),
+            np.empty(largest, self._dtype),
+        )
 
     def _views(self, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield each layer's W (run, fan_in, fan_out) and bias (run, fan_out) in flat parameters."""
@@ -125,11 +133,11 @@ class Stack:
         found = np.full((runs, len(self._names), len(passes.MEASURED)), math.nan)
 
         def make(part: slice, buffer: tuple[np.ndarray, ...]) -> None:
-            z, h, deltas, scratch, gradient = buffer
+            z, h, deltas, scratch, gradient, turned = buffer
             self._train_runs(
                 examples, labels, of_run[part], self._now[part], self._other[part], rates[part].astype(self._dtype),
                 self._shapes, self._rules, *self._functions, z, h, deltas,
-                gradient if gradients is None else gradients[part], scratch, closely, self._frozen[part],
+                gradient if gradients is None else gradients[part], scratch, turned, closely, self._frozen[part],
                 loss[part], right[part], found[part],
             )  # fmt: skip
 
