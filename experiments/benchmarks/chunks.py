@@ -30,6 +30,7 @@ import torch
 import vanishlab as vl
 from vanishlab.cli.tables import print_table
 from vanishlab.training.loop import Run, train_runs
+from vanishlab.training.memory import run_work
 from vanishlab.training.sweep import memory
 from vanishlab.training.sweep.plan import cpu_cores
 from vanishlab.training.sweep.pool import Processes
@@ -106,7 +107,7 @@ def main() -> None:
                         threaded = pool.submit(seconds, width, runs, steps, min(cores, runs), False).result()
                     found.append((runs / alone, cores * runs / slowest, runs / threaded))
                 best = [max(column) for column in zip(*found, strict=True)]
-                rate = max(rate, best[0] * memory.work(network_of(width), one_step(), digits()) / 2)
+                rate = max(rate, best[0] * run_work(network_of(width), one_step(), digits()) / 2)
                 rows.append([width, runs, *best, "yes" if runs == chosen else ""])
             print_table(f"chunks of width {width}; the lab takes {chosen} runs", COLUMNS, rows)
     if cores == 1:
@@ -120,7 +121,7 @@ def main() -> None:
 
 
 def one_step() -> vl.TrainingConfig:
-    """Return a training of one update; `memory.work` counts its two forward and backward passes."""
+    """Return a training of one update; `run_work` counts its two forward and backward passes."""
     return vl.TrainingConfig((0.1,), (0,), steps=1)
 
 

@@ -60,7 +60,7 @@ def test_the_shell_line_gives_the_same_bits(
 
 def test_lines_name_only_what_differs_from_the_defaults() -> None:
     assert SMALL.shell_line() == (
-        "vanishlab train --depth 2 --width 6 --steps 3 --device cpu --data moons --max-examples 16"
+        "vanishlab train --depth 2 --width 6 --steps 3 --device cpu --engine autograd --data moons --max-examples 16"
     )
     scaled = dataclasses.replace(SMALL, sigma_w=3.0)  # without effect: torch_default has no scale of its own
     assert scaled.network() == SMALL.network() and scaled.shell_line() == SMALL.shell_line()

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -267,7 +268,7 @@ def test_it_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
     real: Callable[..., object] = numba.njit
 
-    def njit(*arguments: object, cache: bool = False, **options: object) -> object:
+    def njit(*arguments: Any, cache: bool = False, **options: Any) -> object:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return real(*arguments, **options)

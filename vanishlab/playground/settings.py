@@ -104,6 +104,7 @@ class Settings:
             # On a graphics card each of these small steps would wait for the card; and the page's lines, run on
             # another machine, find the same device.
             "device": "cpu",
+            "engine": "autograd",  # the page does not wait for the other to be compiled
         }
 
 

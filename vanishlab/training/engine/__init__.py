@@ -16,7 +16,7 @@ Engine = Literal["autograd", "fused"]
 
 # Floating-point operations of one run from which the compiled engine is worth its start: importing numba, and reading
 # what was compiled, take about a second together.
-_WORTH = 1e10
+_WORTH = 5e9
 
 
 def engine_of(network: NetworkConfig, training: TrainingConfig, work: float) -> Engine:

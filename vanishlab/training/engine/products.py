@@ -1,8 +1,8 @@
 """Products of matrices for the compiled passes: numpy's BLAS, and where that is slow a small kernel of our own.
 
 BLAS libraries are made for large matrices. At the sizes of these networks they leave room on a processor with 512-bit
-vectors, where `_tile` multiplies 8 rows by 32 columns with every sum in a register. It is used in float32, for up to 128
-columns in whole vectors; everything else is `np.dot`.
+vectors, where `_tile` multiplies 8 rows by 32 columns with every sum in a register. It is used in float32, for up to
+128 columns in whole vectors; everything else is `np.dot`.
 """
 
 from collections.abc import Callable
