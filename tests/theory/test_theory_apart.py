@@ -116,6 +116,19 @@ def test_examples_that_are_the_same_differ_by_nothing(digits: vl.Dataset) -> Non
     assert (found.distinct_share == 0).all() and np.isnan(found.effective_rank).all()
 
 
+@pytest.mark.parametrize("apart_by", [1.0, 1e-6])
+def test_biases_add_to_what_all_examples_share(apart_by: float) -> None:
+    # Linear: a layer leaves sigma_w^2 of what the examples differ by, and adds sigma_b^2 to the square of each.
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=8) + apart_by * generator.normal(size=(6, 8))
+    found = vl.predict(vl.NetworkConfig(4, 50, "linear", "gaussian", 0.9, 0.5), vl.Dataset(x, np.arange(6) % 2))
+    differing, whole = ((x - x.mean(0)) ** 2).sum() / 8, (x**2).sum() / 8
+    for layer in range(5):
+        differing, whole = 0.81 * differing, 0.81 * whole + 6 * 0.25
+        # 1 less a correlation knows the inputs' 1e-12 to 1e-4.
+        assert found.distinct_share[layer] == pytest.approx(differing / whole, rel=1e-10 if apart_by == 1 else 1e-4)
+
+
 CASES = [
     {"activation": "sigmoid"},
     {"activation": "relu", "initialization": "kaiming_normal"},

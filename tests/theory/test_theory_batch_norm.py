@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from drawn_networks import Drawn
 
 import vanishlab as vl
 from vanishlab.activations import ACTIVATIONS
@@ -14,7 +15,8 @@ from vanishlab.errors import InputError
 from vanishlab.theory.batch_norm import explosion_rate
 from vanishlab.theory.batch_norm.covariances import pull, push
 from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
-from vanishlab.theory.batch_norm.sampled_units import draw_units
+from vanishlab.theory.batch_norm.levels import _unit_moments
+from vanishlab.theory.batch_norm.sampled_units import draw_uniform_units, draw_units
 
 NAMES = get_args(ActivationName)
 
@@ -130,6 +132,35 @@ def test_units_have_the_second_moments_that_are_asked_for():
         expected = np.trace(centred @ centred.T) / 10
         assert units.weight @ z2 == pytest.approx(expected, rel=0.02)  # few lengths: 40 nodes; else quantiles
         assert np.linalg.matrix_rank(units.u[:, ::37], tol=1e-6) == rank
+
+
+@pytest.mark.parametrize("features", [2, 5, 16])
+def test_units_of_uniform_weights_have_their_variance_too(features):
+    x = np.random.default_rng(8).standard_normal((10, features))
+    units = draw_uniform_units(x, 1.5, 3)
+    z2 = (units.u**2).mean(axis=0) / units.inverse  # the variance over the batch, for a bound of 1
+    assert units.weight.sum() == pytest.approx(1.0, abs=1e-12) and units.log_scale == pytest.approx(2 * math.log(1.5))
+    assert units.weight @ z2 == pytest.approx((x - x.mean(axis=0)).var(axis=0).sum() / 3, rel=0.01)
+
+
+@pytest.mark.parametrize("n", [9, 20])
+def test_what_a_linear_unit_passes_back_varies_as_the_inverse_of_its_variance(n):
+    # Uncorrelated examples: s^2 is chi-square of r = n - 1, and J = G - u u^T / n over s a projection of rank n - 2, of
+    # which a Gaussian error keeps a chi-square. E[s^-4] / E[s^-2]^2 = (r - 2) / (r - 4), and 1 + 2 / (n - 2) times it.
+    network = vl.NetworkConfig(activation="linear", normalization="batch")
+    moments = _unit_moments(network, draw_units(np.eye(n), 0.0, 1), np.eye(n) - 1 / n, 10**6)
+    assert moments[0] == pytest.approx((n - 3) / (n - 5) * n / (n - 2) - 1, rel=0.02)  # quantiles, not the tail
+    np.testing.assert_allclose(moments[1:5], 0.0, atol=1e-4)  # |u|^2 is n in all of them, but for the 1e-5
+
+
+def test_spread_over_seeds():
+    # 100 seeds know a standard deviation to 7 %: three of these.
+    data = vl.load_data("digits", max_examples=16)
+    network = vl.NetworkConfig(3, 128, "relu", "kaiming_normal", normalization="batch", dtype="float64")
+    found, record = vl.predict(network, data, "mse"), Drawn(network, data, "mse", 100)
+    for quantity in ("activation_rms", "delta_rms", "gradient_norm"):
+        measured = np.log(getattr(record, quantity)[:, 0]).std(0, ddof=1)
+        assert (np.abs(np.log(found.log_spread(quantity) / measured)) < math.log(1.22)).all(), quantity
 
 
 def test_a_batch_normalised_prediction_is_the_same_each_time():
