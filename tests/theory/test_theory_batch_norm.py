@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_networks import Drawn
+from scipy.special import digamma, polygamma
 
 import vanishlab as vl
 from vanishlab.activations import ACTIVATIONS
@@ -15,7 +16,7 @@ from vanishlab.errors import InputError
 from vanishlab.theory.batch_norm import explosion_rate
 from vanishlab.theory.batch_norm.covariances import pull, push
 from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
-from vanishlab.theory.batch_norm.levels import _unit_moments
+from vanishlab.theory.batch_norm.levels import _heavy, _unit_moments
 from vanishlab.theory.batch_norm.sampled_units import draw_uniform_units, draw_units
 
 NAMES = get_args(ActivationName)
@@ -151,6 +152,14 @@ def test_what_a_linear_unit_passes_back_varies_as_the_inverse_of_its_variance(n)
     moments = _unit_moments(network, draw_units(np.eye(n), 0.0, 1), np.eye(n) - 1 / n, 10**6)
     assert moments[0] == pytest.approx((n - 3) / (n - 5) * n / (n - 2) - 1, rel=0.02)  # quantiles, not the tail
     np.testing.assert_allclose(moments[1:5], 0.0, atol=1e-4)  # |u|^2 is n in all of them, but for the 1e-5
+
+
+def test_the_log_of_a_mean_of_heavy_tails_is_that_of_a_gamma_distribution():
+    # The mean of four chi-squares of one degree of freedom is Gamma(2, 1/2): 500 draws of its log, at three errors.
+    variance, shift = _heavy(np.ones(3), np.full(3, 1 / 3), 2.0, 4)
+    expected = polygamma(1, 2)
+    assert variance == pytest.approx(4 * expected, rel=0.3)
+    assert shift == pytest.approx(-(digamma(2) - math.log(2)) - 0.5 * expected, abs=3 * math.sqrt(expected / 500))
 
 
 def test_spread_over_seeds():

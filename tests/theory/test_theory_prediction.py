@@ -18,7 +18,8 @@ from vanishlab.config import ActivationName, LossName
 from vanishlab.errors import InputError
 from vanishlab.theory import prediction as module
 from vanishlab.theory.gaussian.expectations import pair_moment
-from vanishlab.theory.layers.covariances import forward
+from vanishlab.theory.layers.covariances import forward, skip, split
+from vanishlab.theory.layers.first_layer import first_layer_kernels
 from vanishlab.theory.layers.output_errors import output_errors
 from vanishlab.theory.prediction import predict
 
@@ -236,6 +237,35 @@ def test_output_errors_of_two_classes_are_exact_by_the_sigmoid_kernel():
     both = pair_moment("sigmoid", 2 * np.diag(k)[:, None], 2 * np.diag(k)[None, :], np.clip(c, -1, 1))
     expected = 2 * both - 1.0 + (y[:, None] == y[None, :])
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [-3.0, 0.01, 0.5])
+def test_a_branch_is_added_as_the_covariance_of_a_sum(scale):
+    # Cov[h + s b] = Sigma + s^2 B + s (m_h m_b^T + m_b m_h^T) for h and b that have their means alone in common.
+    generator = np.random.default_rng(2)
+    means = generator.normal(size=(2, 4))
+    sigma, branch = (m @ m.T + np.outer(mean, mean) for m, mean in zip(generator.normal(size=(2, 4, 6)), means))
+    own, other = (mean / np.sqrt(np.diag(each)) for mean, each in zip(means, (sigma, branch)))
+    found, mean = skip(split(sigma, 0.0), split(branch, 0.0), scale, own, other)
+    shared = np.outer(means[0], means[1])
+    expected = sigma + scale**2 * branch + scale * (shared + shared.T)
+    matrix, log_scale = found.scaled()
+    np.testing.assert_allclose(matrix * math.exp(log_scale), expected, rtol=1e-12)
+    np.testing.assert_allclose(mean, (means[0] + scale * means[1]) / np.sqrt(np.diag(expected)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rms"])
+def test_normalised_linear_layers_of_few_uniform_features_keep_the_inputs_angles(normalization):
+    # u = z / sqrt(E z^2): E u_a u_b is the cosine of the inputs, but for the 1e-5 beside E z^2; a Sobol sequence has 1e-4.
+    x = np.random.default_rng(0).normal(size=(5, 3)) * np.array([[0.5], [1.0], [2.0], [3.0], [4.0]])
+    network = vl.NetworkConfig(activation="linear", initialization="xavier_uniform", normalization=normalization)
+    found = first_layer_kernels(network, x)
+    assert found is not None
+    sizes = np.linalg.norm(x, axis=1)
+    variance = 2 / (3 + network.widths[0]) * sizes**2  # of weights 2 / (fan_in + fan_out)
+    np.testing.assert_allclose(np.exp(found.log_second), variance / (variance + 1e-5), rtol=1e-3)
+    np.testing.assert_allclose(found.correlation, x @ x.T / np.outer(sizes, sizes), atol=1e-3)
+    np.testing.assert_allclose(found.log_slope, 0.0, atol=1e-12)
 
 
 def test_output_errors_of_ten_classes_against_many_plain_draws():

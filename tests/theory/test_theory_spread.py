@@ -11,7 +11,7 @@ import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.theory.gaussian.unit_moments import UnitMoments, unit_moments
 from vanishlab.theory.prediction import predict
-from vanishlab.theory.width.spread import Chain, width_spread
+from vanishlab.theory.width.spread import Chain, draw_spread, width_spread
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
 USUAL: dict[ActivationName, InitializationName] = {
@@ -99,6 +99,26 @@ def test_contrasts_of_the_chaotic_phase_vary_at_finite_width(digits, initializat
     off, error = logs.mean() - math.log(10) * found.log10_typical("gradient_norm")[-1], logs.std() / 10
     assert abs(off) < 3 * error + 0.02
     assert logs.mean() - math.log(10) * found.log10_gradient_norm[-1] > 5 * error
+
+
+def test_contrasts_of_as_many_inputs_as_units_add_to_the_readouts_gradient():
+    # n orthogonal inputs of squares s, N linear units: E sum_ab (h_a . h_b)^2 = N^2 sum s^2 + N (sum s)^2 + N sum s^2. Of
+    # that (sum s)^2 - sum s^2 is what different inputs have, 0 at infinite width, where outputs are the errors.
+    n = 32
+    sizes = np.linspace(1.0, 3.0, n)
+    data = vl.Dataset(np.diag(3 * math.sqrt(n) * sizes), np.arange(n) % 4)
+    network = vl.NetworkConfig(1, n, "linear", "gaussian", sigma_w=2.0, dtype="float64")
+    found, record = predict(network, data, "mse"), Drawn(network, data, "mse", 50)
+    logs = np.log(record.gradient_norm[:, 0, 1])
+    error = logs.std(ddof=1) / math.sqrt(50)
+    expected = 0.5 * math.log1p(((sizes**2).sum() ** 2 / (sizes**4).sum() - 1) / n)
+    added = math.log(10) * (found.log10_typical("gradient_norm") - found.log10_gradient_norm)[1]
+    assert logs.mean() - math.log(10) * found.log10_gradient_norm[1] == pytest.approx(expected, abs=3 * error)
+    assert added == pytest.approx(expected, abs=0.05)  # of order 1 / N
+
+
+def test_errors_that_are_zero_have_no_spread():
+    assert draw_spread(np.zeros((3, 5, 2)), np.eye(3), 1.0) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("normalization", ["layer", "rms"])

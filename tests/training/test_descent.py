@@ -102,12 +102,19 @@ def test_the_trajectory_holds_the_start_and_every_point_after_it() -> None:
 
 
 def test_the_tolerance_stops_before_the_first_update_that_is_not_needed() -> None:
+    asked: list[float] = []
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        asked.append(float(x[0]))
+        return bowl(x)
+
     def run(tolerance: float) -> np.ndarray:
         return vl.gradient_descent(
-            [8.0, 0.0], bowl, learning_rate=0.25, num_iterations=9, tolerance=tolerance, return_trajectory=True
+            [8.0, 0.0], gradient, learning_rate=0.25, num_iterations=9, tolerance=tolerance, return_trajectory=True
         ).path[:, 0]
 
-    np.testing.assert_array_equal(run(4.0), [8.0, 4.0, 2.0])  # the gradient at 2 is 4: at most the tolerance
+    np.testing.assert_array_equal(run(4.0), [8.0, 4.0, 2.0])
+    assert asked == [8.0, 4.0, 2.0]  # the gradient at 2 is 4: at most the tolerance; nobody is asked again
     np.testing.assert_array_equal(run(3.999), [8.0, 4.0, 2.0, 1.0])
     np.testing.assert_array_equal(run(100.0), [8.0])
     assert len(run(0.0)) == 10

@@ -251,3 +251,6 @@ def test_the_estimate_grows_with_what_there_is_to_do(data: vl.Dataset) -> None:
         # A chunk for each of two depths and two activations; an evaluation is forward only and on 11 of 37 examples.
         assert math.isclose(seconds(9), 2 * (0.02 + 0.09) * 10 * (1 + 11 / (3 * 37)))
         assert plan.estimate_seconds(plan.plan_sweep(GRID, TRAINING, data), []) == 0.0
+        planned = plan.plan_sweep(grid, dataclasses.replace(TRAINING, steps=9, evaluate_every=1), data)
+        assert planned.chunks[0].runs[0].network.depth == 9  # the dearest first
+        assert math.isclose(plan.estimate_seconds(planned, planned.chunks[:1]), 0.09 * 10 * (1 + 11 / (3 * 37)))
