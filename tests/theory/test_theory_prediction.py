@@ -243,9 +243,9 @@ def test_output_errors_of_two_classes_are_exact_by_the_sigmoid_kernel():
 def test_a_branch_is_added_as_the_covariance_of_a_sum(scale):
     # Cov[h + s b] = Sigma + s^2 B + s (m_h m_b^T + m_b m_h^T) for h and b that have their means alone in common.
     generator = np.random.default_rng(2)
-    means = generator.normal(size=(2, 4))
-    sigma, branch = (m @ m.T + np.outer(mean, mean) for m, mean in zip(generator.normal(size=(2, 4, 6)), means))
-    own, other = (mean / np.sqrt(np.diag(each)) for mean, each in zip(means, (sigma, branch)))
+    means, noise = generator.normal(size=(2, 4)), generator.normal(size=(2, 4, 6))
+    sigma, branch = noise @ noise.transpose(0, 2, 1) + means[:, :, None] * means[:, None, :]
+    own, other = means[0] / np.sqrt(np.diag(sigma)), means[1] / np.sqrt(np.diag(branch))
     found, mean = skip(split(sigma, 0.0), split(branch, 0.0), scale, own, other)
     shared = np.outer(means[0], means[1])
     expected = sigma + scale**2 * branch + scale * (shared + shared.T)
@@ -256,7 +256,7 @@ def test_a_branch_is_added_as_the_covariance_of_a_sum(scale):
 
 @pytest.mark.parametrize("normalization", ["layer", "rms"])
 def test_normalised_linear_layers_of_few_uniform_features_keep_the_inputs_angles(normalization):
-    # u = z / sqrt(E z^2): E u_a u_b is the cosine of the inputs, but for the 1e-5 beside E z^2; a Sobol sequence has 1e-4.
+    # u = z / sqrt(E z^2): E u_a u_b is the inputs' cosine, but for the 1e-5 beside E z^2; a Sobol sequence has 1e-4.
     x = np.random.default_rng(0).normal(size=(5, 3)) * np.array([[0.5], [1.0], [2.0], [3.0], [4.0]])
     network = vl.NetworkConfig(activation="linear", initialization="xavier_uniform", normalization=normalization)
     found = first_layer_kernels(network, x)

@@ -102,8 +102,8 @@ def test_contrasts_of_the_chaotic_phase_vary_at_finite_width(digits, initializat
 
 
 def test_contrasts_of_as_many_inputs_as_units_add_to_the_readouts_gradient():
-    # n orthogonal inputs of squares s, N linear units: E sum_ab (h_a . h_b)^2 = N^2 sum s^2 + N (sum s)^2 + N sum s^2. Of
-    # that (sum s)^2 - sum s^2 is what different inputs have, 0 at infinite width, where outputs are the errors.
+    # n orthogonal inputs of squares s, N linear units: E sum_ab (h_a . h_b)^2 = N^2 sum s^2 + N (sum s)^2 + N sum s^2.
+    # Of that (sum s)^2 - sum s^2 is what different inputs have, 0 at infinite width, where outputs are the errors.
     n = 32
     sizes = np.linspace(1.0, 3.0, n)
     data = vl.Dataset(np.diag(3 * math.sqrt(n) * sizes), np.arange(n) % 4)
