@@ -1,0 +1,261 @@
+"""Where each verdict begins: evidence written by hand, on both sides of every line."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vanishlab.analysis.diagnosis import judge
+from vanishlab.analysis.evidence import Evidence
+from vanishlab.analysis.verdict import Thresholds, Verdict
+from vanishlab.recording import remarks
+
+LAYERS = 8
+WIDE = np.full(LAYERS, 1e4)
+
+
+def made(steps: int = 1, **changes: Any) -> Evidence:
+    """A healthy run of eight tanh layers; of `changes` a number or a profile (layer,) holds at every step."""
+
+    def of(value: float) -> np.ndarray:
+        return np.full((steps, LAYERS), value)
+
+    healthy = Evidence(
+        names=tuple("abcdefgh"), loss=np.ones(steps), accuracy=np.full(steps, np.nan), delta=of(0.0), gradient=of(0.1),
+        activation=of(0.5), saturated=of(0.0), weight=of(8.0), update_ratio=of(1e-3), zero=of(0.0), subnormal=of(0.0),
+        underflowed=of(0.0) > 0, overflowed=of(0.0) > 0, distinct=of(0.3), rank=of(20.0), units=WIDE,
+        phi=("tanh",) * LAYERS, functions=np.zeros(LAYERS, dtype=bool), twins=np.zeros(LAYERS), learning_rate=0.1,
+        coarse=np.zeros(LAYERS), updates=max(steps - 1, 0),
+    )  # fmt: skip
+    shapes = {name: np.shape(getattr(healthy, name)) for name in changes}
+    whole = {
+        name: np.broadcast_to(value, shapes[name]) for name, value in changes.items() if shapes[name] == (steps, LAYERS)
+    }
+    return dataclasses.replace(healthy, **{**changes, **whole})
+
+
+def verdicts(evidence: Evidence) -> dict[str, Verdict]:
+    return {verdict.name: verdict for verdict in judge(evidence, Thresholds())}
+
+
+def names(evidence: Evidence) -> set[str]:
+    return set(verdicts(evidence))
+
+
+def only(value: float, layer: int = 3) -> np.ndarray:
+    """0 in every layer but one."""
+    return np.where(np.arange(LAYERS) == layer, value, 0.0)
+
+
+def fall(decades: float, layers: int = LAYERS) -> np.ndarray:
+    """log10 of a delta that loses so many on its way back, evenly."""
+    return np.linspace(-decades, 0.0, layers)
+
+
+def alike(share: float) -> np.ndarray:
+    """Distinct shares of a net whose examples are apart in three layers, and this much in the others."""
+    return np.where(np.arange(LAYERS) < 3, 0.3, share)
+
+
+RELU = ("relu",) * LAYERS
+
+
+@pytest.mark.parametrize(
+    ("name", "beyond", "within"),
+    [
+        ("symmetric", made(twins=only(0.5)), made(twins=only(0.49))),
+        ("dead", made(phi=RELU, saturated=only(0.81)), made(phi=RELU, saturated=only(0.79))),
+        # Of n units half may be dead by chance, with a deviation of 1 / sqrt(4 n): four of these are the other half.
+        ("dead", made(phi=RELU, saturated=only(1.0), units=WIDE / 625),
+         made(phi=RELU, saturated=only(0.98), units=WIDE / 625)),
+        ("saturated", made(saturated=only(0.51)), made(saturated=only(0.49))),
+        # What has come past a bounded phi is larger than it can be.
+        ("saturated", made(saturated=only(0.6), activation=0.99), made(saturated=only(0.6), activation=1.01)),
+        # Of the entries that are not zero: 0.2 of 0.4, and of 0.5.
+        ("underflow", made(subnormal=only(0.21), zero=only(0.6)), made(subnormal=only(0.19), zero=only(0.6))),
+        ("vanishing", made(delta=fall(3.1), gradient=10 ** fall(3.1)), made(delta=fall(2.9), gradient=10 ** fall(2.9))),
+        ("exploding", made(delta=fall(-2.1)), made(delta=fall(-1.9))),
+        ("exploding", made(delta=fall(-3.1), distinct=0.51), made(delta=fall(-2.9), distinct=0.51)),
+        ("exploding", made(delta=fall(-2.5), distinct=0.49), made(delta=fall(-2.5), distinct=0.51)),
+        ("collapsed", made(distinct=alike(0.9e-4), rank=5.9), made(distinct=alike(1.1e-4), rank=5.9)),
+        ("collapsed", made(distinct=alike(0.9e-4), rank=5.9), made(distinct=alike(0.9e-4), rank=6.1)),
+        ("collapsed", made(distinct=alike(0.9e-12), rank=9.0), made(distinct=alike(1.1e-12), rank=9.0)),
+        ("frozen updates", made(update_ratio=0.9e-6, learning_rate=1e-5),
+         made(update_ratio=1.1e-6, learning_rate=1e-5)),
+        ("frozen updates", made(update_ratio=0.9e-6, learning_rate=0.9e-4),
+         made(update_ratio=0.9e-6, learning_rate=1.1e-4)),
+    ],
+)  # fmt: skip
+def test_each_line_is_where_it_says(name: str, beyond: Evidence, within: Evidence) -> None:
+    assert name in names(beyond) and name not in names(within)
+
+
+def test_healthy_evidence_is_healthy() -> None:
+    for steps in (1, 2, 7):
+        assert names(made(steps)) == {"healthy"}
+
+
+# Depth.
+
+
+def test_delta_that_vanishes_behind_flat_weight_gradients_is_masked() -> None:
+    """Weight gradients show less than a fifth of delta's decades, because activations lose them on the way forwards."""
+    delta = fall(7.0)
+    for shown, name in ((1.0, "masked vanishing"), (1.3, "vanishing"), (7.0, "vanishing")):
+        # A layer's gradient is delta times the activation before it; a is the first, whose input is the data.
+        forwards = 10.0 ** (-np.arange(1, LAYERS + 1) * (1 - shown / 6))  # 6 decades from b to h
+        gradient = 10.0**delta * np.append(1.0, forwards[:-1])
+        found = verdicts(made(delta=delta, gradient=gradient, activation=forwards))
+        assert set(found) == {name}
+        numbers = found[name].evidence
+        assert numbers["decades that weight gradients show"] == pytest.approx(shown)
+        assert numbers["decades that activations lose forward"] == pytest.approx(6 - shown)
+
+
+def test_gradients_that_are_flat_without_such_activations_hide_nothing() -> None:
+    assert names(made(delta=fall(7.0), gradient=1.0, activation=0.5)) == {"vanishing"}
+
+
+def test_a_large_input_alone_is_no_vanishing() -> None:
+    low = np.array([-4.0, 0, 0, 0, 0, 0, 0, 0])
+    flat = np.zeros(LAYERS)
+    for gradient, found in ((flat - [1.4, *[0] * 7], "healthy"), (flat - [1.6, *[0] * 7], "vanishing")):
+        assert names(made(delta=low, gradient=10.0**gradient)) == {found}
+    # Not alone: the others lose as much by themselves; two layers have no others.
+    assert "vanishing" in names(made(delta=low + np.append(0.0, fall(3.5, 7)), gradient=1.0, activation=0.5))
+
+
+def test_layers_that_lose_a_fifth_of_all_decades_are_named() -> None:
+    steps = np.array([0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0])
+    found = verdicts(made(delta=np.append(0.0, np.cumsum(steps)) - 3.0 - 0.1, gradient=1.0))["vanishing"]
+    assert found.layers == ("c", "d") and "most of it in c, d" in found.sentence
+
+
+# Single layers.
+
+
+def test_a_flat_output_is_named_with_the_layer_before_it() -> None:
+    def found(slope: float, **changes: Any) -> dict[str, Verdict]:
+        said = {remarks.SLOPE: f"sigmoid, {slope}", remarks.CONSTANT: "0.7"}
+        return verdicts(made(3, remarks=said, **changes))
+
+    flat = found(0.33)["saturated"]
+    assert flat.layers == ("h",) and "of h before it" in flat.sentence and "33%" in flat.sentence
+    assert "saturated" not in found(0.34)
+    assert "saturated" not in found(0.1, loss=np.full(3, 0.69))  # better than a constant answer: it has learned
+    assert "saturated" not in found(0.1, first_step=4)
+
+
+def test_what_half_precision_lost_on_the_way_back_stays_lost() -> None:
+    # Within autocast: hardly a bit is left in e, so that the zeros behind it are lost, and those before it are not.
+    delta = np.array([-np.inf, -np.inf, -np.inf, -np.inf, -3.0, -2.0, -1.0, 0.0])
+    found = verdicts(made(delta=delta, half="float16", coarse=only(0.6, 4)))["underflow"]
+    assert found.layers == ("a", "b", "c", "d", "e") and "float16" in found.sentence
+    assert "underflow" not in verdicts(made(delta=delta, half="float16", coarse=only(0.4, 4)))
+    apart = np.where(np.arange(LAYERS) == 2, -4.0, delta)  # c is alive: what is zero before it is not e's doing
+    assert verdicts(made(delta=apart, half="float16", coarse=only(0.6, 4)))["underflow"].layers == ("d", "e")
+
+
+def test_a_gradient_that_is_zero_everywhere_in_half_precision_is_lost_where_there_is_something_to_learn() -> None:
+    gone: dict[str, Any] = {"delta": -np.inf, "gradient": 0.0, "zero": 1.0}
+    assert "underflow" in names(made(dtype="float16", **gone))
+    assert "underflow" not in names(made(dtype="float32", **gone))
+    assert "underflow" not in names(made(3, dtype="float16", loss=np.array([0.0, 1.0, 1.0]), **gone))
+    assert "underflow" in names(made(3, dtype="float16", loss=np.array([1.0, 1.0, 0.0]), **gone))
+
+
+# The run.
+
+
+@pytest.mark.parametrize(
+    ("loss", "update", "found"),
+    [
+        ([1.0, 2.1, 1.5, 1.1, 1.1], 0.1, {"diverging"}),
+        ([1.0, 1.9, 1.5, 1.1, 1.1], 0.1, {"healthy"}),
+        ([1.0, 2.1, 1.5, 0.9, 0.9], 0.1, {"healthy"}),  # it came back
+        ([1.0, 1.9, 1.5, 1.1, 1.1], 0.51, {"diverging"}),
+        ([1.0, 1.9, 1.5, 0.9, 0.9], 0.51, {"healthy"}),
+        ([1.0, 0.5, 0.1, 0.05, 0.009], 0.1, {"converged"}),
+        ([1.0, 0.5, 0.1, 0.05, 0.011], 0.1, {"healthy"}),
+        ([1.0, 0.5, 0.1, 0.009], 0.1, {"healthy"}),  # of fewer than five steps nothing is said
+    ],
+)
+def test_the_course_of_a_loss(loss: list[float], update: float, found: set[str]) -> None:
+    assert names(made(len(loss), loss=np.array(loss), update_ratio=update)) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"accuracy": np.full(10, 0.996)}, {"converged"}),
+        ({"accuracy": np.full(10, 0.994)}, {"healthy"}),
+        ({"exchanged_loss": 51.0}, {"converged"}),
+        ({"exchanged_loss": 49.0}, {"healthy"}),
+        # Its last delta has all but gone, and the loss is at rest at a tenth of the first.
+        ({"loss": np.array([1.0, *[0.09] * 9]), "delta": np.log10([1.0, *[0.049] * 9])[:, None] + np.zeros(LAYERS)},
+         {"converged"}),
+        ({"loss": np.array([1.0, *[0.09] * 9]), "delta": np.log10([1.0, *[0.051] * 9])[:, None] + np.zeros(LAYERS)},
+         {"healthy"}),
+        ({"loss": np.array([1.0, *[0.11] * 9]), "delta": np.log10([1.0, *[0.049] * 9])[:, None] + np.zeros(LAYERS)},
+         {"healthy"}),
+    ],
+)  # fmt: skip
+def test_the_end_of_learning(changes: dict[str, Any], found: set[str]) -> None:
+    assert names(made(10, **changes)) == found
+
+
+@pytest.mark.parametrize(
+    ("end", "fall_of_it", "updates", "constant", "found"),
+    [
+        (0.98, 0.0, 100, None, {"stalled"}),
+        (0.96, 0.0, 100, None, {"levelled out"}),
+        (0.98, 0.0, 99, None, {"healthy"}),
+        (0.98, 0.0045, 100, None, {"stalled"}),
+        (0.98, 0.0055, 100, None, {"healthy"}),
+        (0.5, 0.0, 100, 0.51, {"stalled"}),
+        (0.5, 0.0, 100, 0.52, {"levelled out"}),
+    ],
+)
+def test_a_loss_that_has_levelled_out(
+    end: float, fall_of_it: float, updates: int, constant: float | None, found: set[str]
+) -> None:
+    # The last half falls by so much of its end along a straight line.
+    loss = np.concatenate([np.linspace(1.0, end, 100), end * (1 + fall_of_it * np.linspace(1.0, 0.0, 100))])
+    said = {} if constant is None else {remarks.CONSTANT: str(constant)}
+    assert names(made(200, loss=loss, updates=updates, remarks=said)) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "classes", "found"),
+    [(10.1, "yes", "wild scale"), (9.9, "yes", "healthy"), (101.0, "no", "wild scale"), (99.0, "no", "healthy")],
+)
+def test_a_first_loss_far_above_that_of_a_constant_answer(first: float, classes: str, found: str) -> None:
+    said = {remarks.CONSTANT: "1.0", remarks.CLASSES: classes}
+    assert names(made(loss=np.array([first]), remarks=said)) == {found}
+    # Fewer than two activations are known: the last layer is named.
+    alone = np.where(np.arange(LAYERS) == 7, 0.5, np.nan)
+    wild = verdicts(made(loss=np.array([first]), remarks=said, activation=alone)).get("wild scale")
+    assert (wild is None) == (found == "healthy") and (wild is None or wild.layers == ("h",))
+
+
+@pytest.mark.parametrize(
+    ("gain", "weights", "first", "found"),
+    [
+        (10.1, 3.1, 3.1, "wild scale"),
+        (9.9, 3.1, 3.1, "healthy"),
+        (10.1, 2.9, 3.1, "healthy"),
+        (10.1, 3.1, 2.9, "healthy"),
+    ],
+)
+def test_a_layer_that_multiplies_what_it_is_given_is_at_fault(
+    gain: float, weights: float, first: float, found: str
+) -> None:
+    said = {remarks.CONSTANT: "1.0", remarks.CLASSES: "yes"}
+    activation = np.where(np.arange(LAYERS) < 5, 0.5, 0.5 * gain)
+    evidence = made(
+        loss=np.array([first]), remarks=said, activation=activation, phi=("",) * LAYERS, weight=weights * 100
+    )
+    assert set(wild := verdicts(evidence)) == {found}
+    if found == "wild scale":
+        assert wild["wild scale"].layers == ("f",)  # of 10,000 units: a norm of 100 is sqrt(fan_in) times sigma of 1
