@@ -93,3 +93,25 @@ def test_rate_and_error_are_those_of_generalised_least_squares(monkeypatch: pyte
     rate = weights.sum(0) @ increments / weights.sum()
     error = np.sqrt((increments - rate) @ weights @ (increments - rate) / 8 / weights.sum())
     assert decay_module._drift(increments) == pytest.approx((rate, error), rel=1e-9)
+
+
+def test_ratios_count_by_their_restricted_likelihood(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios = (0.0, 0.5, 2.0)
+    monkeypatch.setattr(decay_module, "_NOISE_RATIOS", ratios)
+    increments = np.random.default_rng(3).normal(0.3, 1.0, 7)
+    bands = 2.0 * np.eye(7) - np.eye(7, k=1) - np.eye(7, k=-1)
+    differences = np.eye(7)[1:] - np.eye(7)[:-1]  # what no rate enters
+    rates, errors, likelihoods = [], [], []
+    for ratio in ratios:
+        covariance = np.eye(7) + ratio * bands
+        weights = np.linalg.inv(covariance)
+        rates.append(weights.sum(0) @ increments / weights.sum())
+        errors.append((increments - rates[-1]) @ weights @ (increments - rates[-1]) / 6 / weights.sum())
+        own, seen = differences @ covariance @ differences.T, differences @ increments
+        scale = seen @ np.linalg.solve(own, seen) / 6  # at its own maximum
+        likelihoods.append(scale**-3 / np.sqrt(np.linalg.det(own)))
+    shares = np.array(likelihoods) * [3.0, 1.0, 1.0]  # half of the prior stands on the walk
+    shares /= shares.sum()
+    rate = shares @ rates
+    expected = np.sqrt(shares @ (np.array(errors) + (np.array(rates) - rate) ** 2))
+    assert decay_module._drift(increments) == pytest.approx((rate, expected), rel=1e-9)

@@ -12,6 +12,8 @@ from vanishlab.recording.facts import MOST
 from vanishlab.recording.quantities import MEANING
 from vanishlab.theory import levels, prediction
 from vanishlab.theory.layers import apart
+from vanishlab.theory.width.apart_spread import apart_effects
+from vanishlab.theory.width.spread import Chain
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,46 @@ def test_biases_add_to_what_all_examples_share(apart_by: float) -> None:
         differing, whole = 0.81 * differing, 0.81 * whole + 6 * 0.25
         # 1 less a correlation knows the inputs' 1e-12 to 1e-4.
         assert found.distinct_share[layer] == pytest.approx(differing / whole, rel=1e-10 if apart_by == 1 else 1e-4)
+
+
+@pytest.mark.parametrize("normalization", ["none", "rms"])
+def test_the_variance_of_the_share_is_that_of_the_sum_it_stands_for(normalization: Any) -> None:
+    """Every fluctuation as a vector over independent layers, as the docstring writes them; ReLU, whose k is 2.
+
+    A_l = kappa A_{l-1} + (1 - kappa + eta) t R_{l-1} + Y, R_l = carry R_{l-1} + X.
+    """
+    draw, depth = np.random.default_rng(4), 4
+    width, branch = draw.integers(20, 60, depth).astype(float), draw.uniform(0.3, 1.0, depth)
+    carry, slope, weights = draw.uniform(0.2, 0.9, (3, depth))
+    carried, share = draw.uniform(0.4, 0.9, depth), draw.uniform(0.1, 0.9, depth + 1)
+    chain = Chain(width, weights, carry, slope, branch, readout=0.8, coherent=np.ones(depth))
+    rank = np.array([30.0, 20.0, 15.0, 12.0, 10.0])
+    network = vl.NetworkConfig(depth, 8, "relu", normalization=normalization)
+    found = apart_effects(
+        network, apart.Apart(np.log(share), rank, 40.0, carried, branch), chain, draw.normal(size=depth), 10
+    )
+
+    a, r = np.zeros((2, depth + 1, 2))  # coefficients of two unit normals per layer
+    rho, before = 1 / 40, 1 / 40
+    for layer in range(depth + 1):
+        last = layer == depth
+        n, b = (10, 1.0) if last else (width[layer], branch[layer])
+        k, fourth, mixed = (1.0, 3.0, 1.0) if last else (2.0, 6.0, 2.0)  # of a linear readout, and of ReLU
+        kappa = 1.0 if last else 1 - b * (1 - carried[layer])
+        along = 0.0 if last else (1 - kappa) * weights[layer] + slope[layer]
+        if normalization == "rms" and not last:
+            along = -b * carried[layer] if layer else 0.0
+        y, x, both = (k * (1 + 2 * rho) - 1) * b**2 / n, (fourth - 1) * b**2 / n, (mixed - 1) * b**2 / n
+        y += 4 * b * (1 - b) * rho / n
+        a = kappa * a + along * r
+        r = (0.8 if last else carry[layer]) * r
+        a[layer], r[layer] = np.linalg.cholesky([[x, both], [both, y]])[1], (math.sqrt(x), 0.0)
+        rest = 1 - share[layer]
+        assert found.variance[layer] == pytest.approx(rest**2 * ((a - r) ** 2).sum(), rel=1e-9)
+        assert found.shift[layer] == pytest.approx(0.5 * rest * ((a**2).sum() - (r**2).sum()), rel=1e-9)
+        spectrum = (rho + b**2 * (k * (1 + 2 * rho) - rho) / n) / (1 + b**2 * (k * (1 + 2 * rho) - 1) / n)
+        rho, before = spectrum / rank[layer] / before, 1 / rank[layer]
+        assert found.rank[layer] == pytest.approx(1 / rho, rel=1e-9)
 
 
 CASES = [

@@ -17,10 +17,12 @@ import vanishlab as vl
 from vanishlab.config import ActivationName, LossName
 from vanishlab.errors import InputError
 from vanishlab.theory import prediction as module
+from vanishlab.theory.batch_norm.levels import batch_levels
 from vanishlab.theory.gaussian.expectations import pair_moment
 from vanishlab.theory.layers.covariances import forward, skip, split
 from vanishlab.theory.layers.first_layer import first_layer_kernels
 from vanishlab.theory.layers.output_errors import output_errors
+from vanishlab.theory.levels import pair_levels
 from vanishlab.theory.prediction import predict
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -237,6 +239,13 @@ def test_output_errors_of_two_classes_are_exact_by_the_sigmoid_kernel():
     both = pair_moment("sigmoid", 2 * np.diag(k)[:, None], 2 * np.diag(k)[None, :], np.clip(c, -1, 1))
     expected = 2 * both - 1.0 + (y[:, None] == y[None, :])
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("levels", [pair_levels, batch_levels])
+def test_the_share_of_the_layers_that_is_done_is_told(data, levels):
+    told = []
+    levels(vl.NetworkConfig(depth=3, width=8), data["moons"], "mse", told.append)
+    assert told == [0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.mark.parametrize("scale", [-3.0, 0.01, 0.5])

@@ -117,6 +117,22 @@ def test_contrasts_of_as_many_inputs_as_units_add_to_the_readouts_gradient():
     assert added == pytest.approx(expected, abs=0.05)  # of order 1 / N
 
 
+def test_orthogonal_weights_leave_contrasts_to_what_is_not_linear_in_phi():
+    # They keep z_a . z_b = 0, so that a linear network has none; erf far beyond its bend has nearly all of them.
+    n = 32
+    data = vl.Dataset(3 * math.sqrt(n) * np.eye(n), np.arange(n) % 4)
+    linear = predict(vl.NetworkConfig(1, n, "linear", "orthogonal", sigma_w=3.0, dtype="float64"), data, "mse")
+    assert linear.log10_typical("gradient_norm")[1] == pytest.approx(
+        linear.log10_gradient_norm[1], abs=0.02
+    )  # the spread alone
+    network = vl.NetworkConfig(1, n, "erf", "orthogonal", sigma_w=3.0, dtype="float64")
+    found, record = predict(network, data, "mse"), Drawn(network, data, "mse", 50)
+    logs = np.log(record.gradient_norm[:, 0, 1])
+    error = logs.std(ddof=1) / math.sqrt(50)
+    assert logs.mean() == pytest.approx(math.log(10) * found.log10_typical("gradient_norm")[1], abs=3 * error)
+    assert logs.mean() - math.log(10) * found.log10_gradient_norm[1] > 10 * error
+
+
 def test_errors_that_are_zero_have_no_spread():
     assert draw_spread(np.zeros((3, 5, 2)), np.eye(3), 1.0) == (0.0, 0.0, 0.0)
 
