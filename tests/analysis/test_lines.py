@@ -113,6 +113,13 @@ def test_delta_that_vanishes_behind_flat_weight_gradients_is_masked() -> None:
         assert numbers["decades that activations lose forward"] == pytest.approx(6 - shown)
 
 
+def test_two_layers_behind_the_first_are_enough_to_see_it() -> None:
+    # The first layer's gradient has the input's scale. Both others show nothing of delta's 3.5 decades.
+    few = np.array([*[np.nan] * 5, -7.0, -3.5, 0.0])
+    forwards = 10.0 ** np.array([*[0.0] * 5, 0.0, -3.5, -7.0])
+    assert names(made(delta=few, gradient=0.1, activation=forwards)) == {"masked vanishing"}
+
+
 def test_gradients_that_are_flat_without_such_activations_hide_nothing() -> None:
     assert names(made(delta=fall(7.0), gradient=1.0, activation=0.5)) == {"vanishing"}
 
@@ -165,6 +172,15 @@ def test_a_gradient_that_is_zero_everywhere_in_half_precision_is_lost_where_ther
     assert "underflow" in names(made(3, dtype="float16", loss=np.array([1.0, 1.0, 0.0]), **gone))
 
 
+def test_a_gradient_that_underflowed_in_half_of_the_steps_is_lost() -> None:
+    # Of eight steps the last four count.
+    for steps, found in ((2, True), (1, False)):
+        lost = np.zeros((8, LAYERS), dtype=bool)
+        lost[-steps:, 3] = True
+        evidence = made(8, zero=only(1.0), underflowed=lost)
+        assert ("underflow" in names(evidence)) == found
+
+
 # The run.
 
 
@@ -173,6 +189,7 @@ def test_a_gradient_that_is_zero_everywhere_in_half_precision_is_lost_where_ther
     [
         ([1.0, 2.1, 1.5, 1.1, 1.1], 0.1, {"diverging"}),
         ([1.0, 1.9, 1.5, 1.1, 1.1], 0.1, {"healthy"}),
+        ([1.0, 1.5, 2.1, 1.1, 1.1], 0.1, {"diverging"}),
         ([1.0, 2.1, 1.5, 0.9, 0.9], 0.1, {"healthy"}),  # it came back
         ([1.0, 1.9, 1.5, 1.1, 1.1], 0.51, {"diverging"}),
         ([1.0, 1.9, 1.5, 0.9, 0.9], 0.51, {"healthy"}),
@@ -259,3 +276,43 @@ def test_a_layer_that_multiplies_what_it_is_given_is_at_fault(
     assert set(wild := verdicts(evidence)) == {found}
     if found == "wild scale":
         assert wild["wild scale"].layers == ("f",)  # of 10,000 units: a norm of 100 is sqrt(fan_in) times sigma of 1
+
+
+# The graph.
+
+
+def test_a_gradient_that_breaks_without_having_grown_is_one_operations_doing() -> None:
+    """The loss is finite, what the layers show before is of ordinary size, and from d back nothing is finite."""
+    lost = np.zeros((4, LAYERS), dtype=bool)
+    lost[2:, :4] = True
+    delta, gradient = np.zeros((4, LAYERS)), np.where(lost, np.inf, 0.1)
+    delta[2:, :4] = np.nan
+
+    def found(**changes: Any) -> dict[str, Verdict]:
+        return verdicts(made(4, **{"delta": delta, "gradient": gradient, "overflowed": lost, **changes}))
+
+    broken = found()["not finite"]
+    assert broken.layers == ("a", "b", "c", "d") and broken.evidence == {"first step": 2.0}
+    assert "from d back: look between it and e" in broken.sentence
+    grown, large = delta.copy(), gradient.copy()
+    grown[2, 7], large[1, 7] = 15.1, 1e16
+    assert "not finite" in found(delta=np.where(grown > 15, 14.9, grown))
+    for changes in (
+        {"delta": grown},  # a few layers more, and growth has broken it
+        {"gradient": large},
+        {"dtype": "float16"},
+        {"loss": np.array([1.0, 1.0, np.nan, np.nan])},
+        {"activation": np.where(lost, np.inf, 0.5)},
+    ):
+        assert "not finite" not in found(**changes)
+    at_the_loss = found(overflowed=lost | (np.arange(4)[:, None] >= 2))["not finite"]
+    assert "between it and the loss" in at_the_loss.sentence
+
+
+def test_a_delta_that_is_zero_from_some_layer_back_is_cut_there() -> None:
+    delta = np.where(np.arange(LAYERS) < 3, -np.inf, 0.0)
+    cut = verdicts(made(delta=delta, gradient=np.where(delta < 0, 0.0, 0.1), zero=np.where(delta < 0, 1.0, 0.0)))
+    assert cut["no gradient"].layers == ("a", "b", "c") and cut["no gradient"].cause == "flat"
+    assert "from c back: what lies between it and d" in cut["no gradient"].sentence
+    gated = np.where(np.arange(LAYERS) == 2, -np.inf, 0.0)  # layers before it are alive
+    assert "no gradient" not in names(made(delta=gated))

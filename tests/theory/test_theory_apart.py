@@ -112,6 +112,20 @@ def test_the_linear_recursion_is_what_correlations_give_where_they_still_know(
     np.testing.assert_allclose(shares[1e-6][known], shares[0.0][known], rtol=5e-3)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "softplus", "erf", "hardtanh"])
+def test_a_few_twins_do_not_make_the_others_near(
+    digits: vl.Dataset, activation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = digits.x[:6].copy()
+    x[1::2] = x[::2] + 1e-6  # three pairs, each far from the others
+    network, shares = vl.NetworkConfig(5, 64, activation, "gaussian", 1.5, 0.1), []
+    for near in (apart._NEAR, 0.0):
+        monkeypatch.setattr(apart, "_NEAR", near)
+        monkeypatch.setattr(apart, "_NEAR_CLOSED", near)
+        shares.append(vl.predict(network, replace(digits, x=x, y=digits.y[:6])).distinct_share)
+    np.testing.assert_allclose(*shares, rtol=1e-6)
+
+
 def test_examples_that_are_the_same_differ_by_nothing(digits: vl.Dataset) -> None:
     same = replace(digits, x=np.repeat(digits.x[:1], 4, axis=0), y=digits.y[:4])
     found = vl.predict(vl.NetworkConfig(3, 8), same)

@@ -135,6 +135,10 @@ def test_units_have_the_second_moments_that_are_asked_for():
         assert np.linalg.matrix_rank(units.u[:, ::37], tol=1e-6) == rank
 
 
+def test_large_batches_have_thousands_of_units_too():
+    assert 2**12 <= draw_units(np.eye(100), 0.0, 1).u.shape[1] <= 2**14
+
+
 @pytest.mark.parametrize("features", [2, 5, 16])
 def test_units_of_uniform_weights_have_their_variance_too(features):
     x = np.random.default_rng(8).standard_normal((10, features))

@@ -13,12 +13,14 @@ from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName
 from vanishlab.errors import InputError
 from vanishlab.network.activation_modules import activation_module
+from vanishlab.theory.gaussian.clipped import clipped_batch, clipped_pairs
 from vanishlab.theory.gaussian.expectations import (
     first_moment,
     fourth_moments,
     layer_kernels,
     pair_moment,
     pair_slope_moment,
+    relative_mean,
     second_moment,
     slope_second_moment,
 )
@@ -171,6 +173,32 @@ def test_kernels_of_a_batch_agree_with_single_pairs(name):
                 assert abs(float(pair(name, q[a], q[b], c[a, b])) - scale * correlation[a, b]) < 1e-9 * scale + 1e-10
             assert (np.diag(correlation) == 1.0).all()
             assert np.linalg.eigvalsh(correlation).min() > -1e-9
+
+
+def test_a_mean_over_its_root_mean_square():
+    q = np.array([1e-3, 1.0, 40.0])
+    # E sigmoid(u) is 1/2 by symmetry, E relu(u) sqrt(q / 2 pi), an odd function has none.
+    np.testing.assert_allclose(
+        relative_mean("sigmoid", np.log(q)), 0.5 / np.sqrt(second_moment("sigmoid", q)), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        relative_mean("relu", np.array([-900.0, 0.0, 900.0])), 1 / math.sqrt(math.pi), rtol=1e-12
+    )
+    np.testing.assert_array_equal(relative_mean("tanh", np.log(q)), 0.0)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.7, 0.7), (0.5, 0.9), (-1.0, 2.5)])
+def test_many_clipped_inputs_have_the_moments_of_single_pairs(low, high):
+    # Of more than 63 inputs a series over their box is taken, where one converges.
+    log_q, c = np.random.default_rng(4).uniform(low, high, 70), batch(70, 5)
+    theta, q = np.arccos(c), np.exp(log_q)
+    value, slope = clipped_batch(q, theta)
+    one, other = np.triu_indices(70, 1)
+    for found, expected in zip((value, slope), clipped_pairs(q[one], q[other], theta[one, other]), strict=True):
+        np.testing.assert_allclose(found[one, other], expected, atol=1e-10)
+        np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_allclose(np.diag(value), second_moment("hardtanh", q), rtol=1e-12)
+    np.testing.assert_allclose(np.diag(slope), slope_second_moment("hardtanh", q), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
