@@ -71,6 +71,14 @@ def test_pure_noise_and_a_pure_rate_have_one_piece() -> None:
     assert whole >= 95
 
 
+@pytest.mark.parametrize(("apart", "pieces"), [(0.85, 1), (0.95, 2)])
+def test_a_new_piece_must_gain_what_pure_noise_would(apart: float, pieces: int) -> None:
+    # Increments of 1 and -1 by turns, and two halves whose means differ by 2 apart: the squares fall by 40 apart^2, and
+    # a piece costs 4 log 40 times the square of 1.4826, the standard deviation by the median of 1.
+    increments = 10.0 + np.tile([1.0, -1.0], 20) + np.repeat([apart, -apart], 20)  # no valleys
+    assert len(fit_decay(np.append(0.0, np.cumsum(increments))).segments) == pieces
+
+
 def test_valleys_are_filled_and_slopes_left() -> None:
     generator = np.random.default_rng(4)
     level = generator.normal(0.0, 0.05, 48)

@@ -1,5 +1,6 @@
 """What training takes of memory: told from configs before anything is built, and true."""
 
+import dataclasses
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 
 import vanishlab as vl
 from vanishlab.cli import running
+from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.training import memory
 
 HUGE = [
@@ -118,6 +120,29 @@ def test_the_estimate_is_within_a_half_of_the_measured_peak(network: str, traini
     if not 1 / 1.4 < estimate / peaks[0] < 1.4:
         peaks += [peak(), peak()]
     assert 1 / 1.5 < estimate / statistics.median(peaks) < 1.5, (estimate, peaks)
+
+
+def test_the_estimate_is_a_sum_of_what_its_docstring_lists(data: vl.Dataset) -> None:
+    """37 examples of 5 features, 11 more to test on, float32; a step of 8 examples, two hidden layers of 10 units."""
+    plain, steps = vl.NetworkConfig(2, 10, "tanh"), vl.TrainingConfig(steps=10)
+
+    def need(training: vl.TrainingConfig = steps, **changes: object) -> float:
+        return memory.run_bytes(dataclasses.replace(plain, **changes), training, data)  # type: ignore[arg-type]
+
+    def trained(**changes: object) -> float:
+        return need(dataclasses.replace(steps, **changes))  # type: ignore[arg-type]
+
+    weights, units = 6 * 10 + 11 * 10 + 11 * 3, 23
+    assert trained(momentum=0.9) - need() == 4 * 2 * weights
+    assert trained(optimizer="adam") - need() == 4 * 4 * weights
+    assert need(residual="plain") - need() == pytest.approx(4 * 2 * 37 * units)
+    assert need(normalization="rms") - need() == pytest.approx(4 * 6 * 37 * units)
+    bare = dataclasses.replace(data, x_test=None, y_test=None)
+    assert need() - memory.run_bytes(plain, steps, bare) == 4 * 11 * 10 * 3
+    never = dataclasses.replace(steps, record_every="never")
+    assert need(never, dtype="float64") == 2 * need(never)
+    rows = (need() - need(never)) / (3 * 8 * 3 * len(LAYER_QUANTITIES))
+    assert rows == pytest.approx(memory.recorded_steps(steps)) and rows >= 11
 
 
 def test_free_memory_is_what_the_machine_has() -> None:
