@@ -49,11 +49,39 @@ def test_the_operation_that_breaks_a_gradient_is_named_with_its_place() -> None:
     assert (forward.cause, forward.layers) == ("forward", ("6",)) and "log in or after 6" in forward.sentence
 
 
+def test_a_mean_of_nothing_is_named() -> None:
+    class Empty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = mlp(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x) + x[:0].mean()
+
+    (verdict,) = vl.examine(Empty(), cross_entropy, BATCH).verdicts
+    assert (verdict.name, verdict.cause) == ("not finite", "forward") and ": mean in or after" in verdict.sentence
+
+
 @pytest.mark.parametrize("where", ["list", "dict", "tensor", "made"])
 def test_weights_that_the_model_does_not_know_are_named_where_that_is_possible(where: str) -> None:
     (verdict,) = vl.examine(Hidden(where), cross_entropy, BATCH).verdicts
     named = {"list": "layers[0].weight", "dict": "layers[0].weight", "tensor": "weight", "made": "(32, 20)"}[where]
     assert verdict.name == "unregistered weights" and named in verdict.sentence
+
+
+def test_a_weight_of_the_shape_of_the_tokens_is_no_copy_of_them() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(7, 8), nn.Linear(8, 5)
+            self.gate = torch.rand(64, 3, requires_grad=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head((self.embedding(x) * self.gate[:, :, None]).mean(1))
+
+    tokens = torch.arange(64 * 3).reshape(64, 3) % 7
+    found = {verdict.name: verdict for verdict in vl.examine(Tokens(), cross_entropy, (tokens, BATCH[1])).verdicts}
+    assert "gate" in found["unregistered weights"].sentence
 
 
 def test_weights_that_the_optimizer_was_given_need_no_place_in_the_model() -> None:
@@ -99,6 +127,26 @@ def test_the_best_constant_costs_what_is_known_in_closed_form() -> None:
         found = look_at_answers(compute_loss(model, loss, (BATCH[0], y)), loss, (BATCH[0], y))
         line = 1e-3 if loss is functional.l1_loss else 1e-5  # where a median lies flat or not, descent stops before it
         assert found.constant == pytest.approx(cost, rel=line), loss.__name__
+
+
+def test_outputs_of_one_axis_have_a_constant_too() -> None:
+    torch.manual_seed(0)
+    x, y = regression()
+    flat = nn.Sequential(*mlp(2, classes=1), nn.Flatten(0))
+    found = look_at_answers(compute_loss(flat, mse, (x, y[:, 0])), mse, (x, y[:, 0]))
+    assert found.constant == pytest.approx(float(y.var(correction=0)), rel=1e-5)
+    assert found.shapes == ("(64,)", "(64,)") and not found.pairing_ignored
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1.0, 1e4])
+def test_a_loss_that_holds_weights_of_one_dtype_sees_the_pairing_at_any_scale(factor: float) -> None:
+    torch.manual_seed(0)
+    weight = torch.linspace(0.5, 1.5, 5)  # float32: nothing in float64 can be asked
+
+    def weighted(o: Tensor, t: Tensor) -> Tensor:
+        return factor * cross_entropy(o, t, weight=weight)
+
+    assert not look_at_answers(compute_loss(mlp(2), weighted, BATCH), weighted, BATCH).pairing_ignored
 
 
 def test_a_loss_that_ignores_the_pairing_is_told_from_one_that_ignores_the_targets() -> None:

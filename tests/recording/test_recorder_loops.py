@@ -337,6 +337,25 @@ def test_a_scalers_factor_is_divided_out(clip: bool, fused: bool) -> None:
     assert scaled.step.tolist() == [0, 1, 2]
 
 
+def test_a_scalers_factor_is_divided_out_of_both_paths_through_an_lstm_cell() -> None:
+    ratios = []
+    for scaled in (True, False):
+        torch.manual_seed(0)
+        cell = nn.LSTMCell(3, 4).double()
+        optimizer = torch.optim.SGD(cell.parameters(), lr=0.1)
+        scaler = GradScaler("cpu", init_scale=2.0**12, enabled=scaled)
+        with vl.GradientRecorder(cell, optimizer) as recorder:
+            state = None
+            for x in torch.linspace(-1.0, 1.0, 6 * 5 * 3, dtype=torch.float64).reshape(6, 5, 3):
+                state = cell(x, state)
+            assert state is not None
+            scaler.scale(state[0].square().mean()).backward()
+            scaler.step(optimizer)
+        ratios.append(recorder.record.time_ratio)
+    np.testing.assert_allclose(*ratios, rtol=1e-12)
+    assert (ratios[0] > 0).all() and (ratios[0] != 1).all()
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_step_that_the_scaler_skips_is_not_recorded(every: int, fused: bool) -> None:
