@@ -63,6 +63,12 @@ def test_a_line_outside_the_grid_is_said_to_be_there() -> None:
     assert note == "the critical line lies outside: it begins at sigma_w = 10.15, sigma_b = 0"
 
 
+def test_a_line_that_passes_between_the_last_two_rows_lies_inside() -> None:
+    # tanh: sigma_b is 0.11 at sigma_w = 1.2 and 0.28 at 1.38.
+    assert phase_diagram("tanh", [1.2, 1.3, 1.38], [0.0, 0.1, 0.5]).note == ""
+    assert "outside" in phase_diagram("tanh", [1.2, 1.3, 1.38], [0.0, 0.1]).note
+
+
 def test_relu_at_gain_root_two_keeps_every_variance_and_grows_beyond() -> None:
     diagram = phase_diagram("relu", [1.0, math.sqrt(2.0), 2.0], [0.0, 0.1])
     np.testing.assert_array_equal(diagram.q_star, [[0.0, math.nan, math.inf], [0.1**2 / 0.5, math.inf, math.inf]])

@@ -15,7 +15,7 @@ from comparison import assert_equal_records
 import vanishlab as vl
 from vanishlab.cli import commands, sweeps
 from vanishlab.training.sweep import worker
-from vanishlab.training.sweep.saved import LABELS
+from vanishlab.training.sweep.saved import LABELS, table_of
 
 GRID = vl.Grid(depth=(3, 2), width=(6,), activation=("tanh", "relu"), initialization=("gaussian",), sigma_w=(1.0, 1.5))
 TRAINING = vl.TrainingConfig(learning_rates=(0.5, 0.1, 1e30), seeds=(1, 0), steps=3, loss="mse", device="cpu",
@@ -54,6 +54,14 @@ def test_runs_are_selected_by_any_field(folder: Path) -> None:
         sweep.select(dpeth=2)
     with pytest.raises(vl.InputError, match=r"^no run has all of {'depth': 9}; there are depth in 2, 3$"):
         sweep.select(depth=9)
+
+
+def test_a_runs_row_has_its_last_test_accuracy(folder: Path) -> None:
+    record = next(iter(vl.load_sweep(folder)))
+    places = np.arange(record.test_accuracy.size, dtype=float).reshape(record.test_accuracy.shape)
+    assert places.shape[1] > 1
+    table = table_of(dataclasses.replace(record, test_accuracy=places), "run")
+    np.testing.assert_array_equal(table["test_accuracy"], places[:, -1])
 
 
 @pytest.mark.parametrize("per", ["run", "step", "layer"])
