@@ -109,7 +109,7 @@ def test_trials_rank_what_mends_first_and_leave_the_model_alone() -> None:
 
 def test_a_loss_at_the_constants_or_far_above_it_is_no_cure() -> None:
     def trial(loss: float) -> Trial:
-        return Trial("some", (loss,), (1.0,), (0.0,), (("healthy",),))
+        return Trial("some", (loss,), (1.0,), (0.0,), (0.5,), (("healthy",),))
 
     for untouched in (1.9, math.inf):
         table = RemedyTable(trial(untouched), (), {}, 30, nothing_learned=1.6)
@@ -121,6 +121,37 @@ def test_a_loss_at_the_constants_or_far_above_it_is_no_cure() -> None:
     shares = torch.bincount(BATCH[1]) / len(BATCH[1])
     assert constant.nothing_learned == pytest.approx(float(-(shares * shares.log()).sum()), rel=1e-3)
     assert math.isfinite(unknown.nothing_learned) and unknown.nothing_learned > 0
+
+
+def test_a_remedy_that_brings_size_and_no_meaning_is_told() -> None:
+    def trial(name: str, ratio: float, *verdicts: str) -> Trial:
+        return Trial(name, (1.6,), (ratio,), (0.0,), (1e-9,), (verdicts,))
+
+    def told(untouched: Trial, *trials: Trial) -> list[str]:
+        return RemedyTable(untouched, trials, {}, 30).remarks()
+
+    ill = trial("none", 1e-12, "vanishing", "collapsed")
+    larger = trial("larger weights", 5e-5, "vanishing", "collapsed")
+    assert told(ill, larger) == [
+        "larger weights: delta in the first layer, over that in the last, is 5.0e+07 times what it was, and the "
+        "examples stay alike: it is not size that is missing"
+    ]
+    assert told(ill, trial("larger weights", 5e-12, "collapsed")) == []  # not larger either
+    assert told(ill, trial("larger weights", 5e-5, "healthy")) == []
+    assert told(trial("none", 1e-12, "vanishing"), larger) == []  # it was not what was missing
+    assert told(trial("none", 0.0, "collapsed"), larger) == []  # infinitely many times
+
+
+def test_larger_weights_do_not_help_a_net_whose_examples_are_alike() -> None:
+    table = vl.try_remedies(
+        lambda: mlp(20, 32, nn.Sigmoid, "default"), functional.cross_entropy, [BATCH], steps=10, seeds=(0,)
+    )
+    trials = {trial.name: trial for trial in (*table.trials, table.untouched)}
+    larger, apart = trials["matched initialisation"], trials["normalisation"]
+    assert larger.collapsed and larger.ratio[0] > 1e10 * table.untouched.ratio[0]
+    assert max(larger.distinct[0], table.untouched.distinct[0]) < 1e-4 < 0.1 < apart.distinct[0]
+    (told,) = [line for line in table.remarks() if "it is not size" in line]
+    assert told.startswith("matched initialisation: delta in the first layer")
 
 
 def test_seeds_that_begin_alike_are_told_and_others_are_not() -> None:

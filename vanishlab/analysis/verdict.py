@@ -33,7 +33,8 @@ CURES: dict[VerdictName, tuple[str, ...]] = {
     "masked vanishing": ("matched initialisation", "normalisation", "scaled residual connections"),
     "vanishing": ("activation swap", "normalisation", "matched initialisation", "residual connections",
                   "scaled residual connections"),
-    "collapsed": ("normalisation", "activation swap", "matched initialisation", "scaled residual connections"),
+    "collapsed": ("normalisation", "activation swap", "matched initialisation", "residual connections",
+                  "scaled residual connections"),
     "underflow": ("loss scaling", "wider dtype"),
     "frozen updates": ("larger learning rate", "optimizer's parameters"),
 }  # fmt: skip

@@ -194,6 +194,10 @@ VERDICTS: dict[str, str] = {
     "give the optimizer every parameter, after the last one was made": (
         "等所有参数都创建好之后，再把它们全部交给优化器"
     ),
+    "{remedy}: delta in the first layer, over that in the last, is {gain:.1e} times what it was, and the examples stay "
+    "alike: it is not size that is missing": (
+        "{remedy}：第一层与最后一层 δ 之比变成原来的 {gain:.1e} 倍，各样本却依旧几乎相同：缺的不是大小"
+    ),
     "gates": "门控单元",
     "use a gated cell (LSTM with forget bias 1), or orthogonal recurrent weights": (
         "使用门控单元（LSTM，遗忘门偏置取 1），或正交的循环权重"

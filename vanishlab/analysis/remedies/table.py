@@ -10,11 +10,14 @@ import numpy as np
 
 from vanishlab.analysis.verdict import WELL
 from vanishlab.faces import shown_as
+from vanishlab.language.numbers import PowerOfTen
+from vanishlab.language.sentences import say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _LEARNED = 0.999  # a constant that is found by descent is a little off
+_LARGER = 10.0  # times that delta has to grow to be called larger: seeds and steps move it by less
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,19 @@ class Trial:
     """Norm of delta in the first layer over the last one's, after the steps."""
     decades_per_layer: tuple[float, ...]
     """Decades that delta lost per layer, after the steps."""
+    distinct: tuple[float, ...]
+    """Share of the last hidden layer's energy that differs between examples, after the steps; NaN unmeasured."""
     verdicts: tuple[tuple[str, ...], ...]
 
     @property
     def median_loss(self) -> float:
         """The median over seeds."""
         return float(np.median(self.loss))
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the examples are alike in more than half of the seeds."""
+        return 2 * sum("collapsed" in names for names in self.verdicts) > len(self.verdicts)
 
     @property
     def healthy(self) -> bool:
@@ -95,7 +105,7 @@ class RemedyTable:
             table.add_row(*row)
         return Group(table, *self.remarks())
 
-    columns = ("remedy", "mends", "loss", "delta, first / last", "decades lost per layer", "verdict")
+    columns = ("remedy", "mends", "loss", "delta, first / last", "distinct share", "verdict")
 
     @property
     def title(self) -> str:
@@ -108,14 +118,31 @@ class RemedyTable:
         for trial in (*self.trials, self.untouched):
             mended = "" if trial is self.untouched else "yes" if self.mends(trial) else "no"
             said = ", ".join(dict.fromkeys(itertools.chain(*trial.verdicts)))
-            spreads = [_spread(values) for values in (trial.loss, trial.ratio, trial.decades_per_layer)]
+            spreads = [_spread(values) for values in (trial.loss, trial.ratio, trial.distinct)]
             rows.append((trial.name, mended, *spreads, said))
         return rows
 
     def remarks(self) -> list[str]:
         """Return what stands below the table, line by line."""
         warning = [f"warning: {self.warning}"] if self.warning else []
-        return [*warning, *(f"not tried: {name} ({reason})" for name, reason in self.not_tried.items())]
+        not_tried = [f"not tried: {name} ({reason})" for name, reason in self.not_tried.items()]
+        return [*warning, *self._size_alone(), *not_tried]
+
+    def _size_alone(self) -> list[str]:
+        # What brings delta back to the first layer of a net whose examples are alike, and leaves them so.
+        def gain(trial: Trial) -> float:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                return float(np.median(trial.ratio) / np.median(self.untouched.ratio))
+
+        sentence = (
+            "{remedy}: delta in the first layer, over that in the last, is {gain:.1e} times what it was, and the "
+            "examples stay alike: it is not size that is missing"
+        )
+        return [
+            say(sentence, remedy=trial.name, gain=PowerOfTen(math.log10(gain(trial))))
+            for trial in self.trials
+            if self.untouched.collapsed and trial.collapsed and _LARGER < gain(trial) < math.inf
+        ]
 
 
 def _spread(values: tuple[float, ...]) -> str:

@@ -21,6 +21,7 @@ from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.rules.loss import constant_loss
+from vanishlab.analysis.rules.meaning import last_share
 from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
 from vanishlab.progress import progress_bar
@@ -198,14 +199,14 @@ def _trial(
         setting = plain if change is None else change(model, plain)
         given = [_floats(batch) for batch in batches] if setting.wide else batches
         found.append(_train_and_look(model, loss_fn, given, steps, setting))
-    loss, ratio, rate, verdicts = zip(*found, strict=True)
-    return Trial(name, loss, ratio, rate, verdicts)
+    loss, ratio, rate, distinct, verdicts = zip(*found, strict=True)
+    return Trial(name, loss, ratio, rate, distinct, verdicts)
 
 
 def _train_and_look(
     model: nn.Module, loss_fn: Callable[..., Tensor], batches: list[Any], steps: int, setting: Setting
-) -> tuple[float, float, float, tuple[str, ...]]:
-    """Return the loss at the end, delta's first/last ratio and decay there, and what the verdicts say."""
+) -> tuple[float, float, float, float, tuple[str, ...]]:
+    """Return the loss at the end, delta's first/last ratio and decay, the distinct share, and what the verdicts say."""
     descent = _Descent(model, setting)
     gone = False
     with GradientRecorder(model, descent, max(steps // _RECORDED, 1)) as recorder:
@@ -232,7 +233,7 @@ def _train_and_look(
     end = float(np.mean(losses))
     decay = last.decay
     ratio = 10.0 ** -min(max(decay.total, -300.0), 300.0) if decay.layers > 1 else math.nan
-    return end if math.isfinite(end) else math.inf, ratio, decay.rate, names
+    return end if math.isfinite(end) else math.inf, ratio, decay.rate, last_share(live, live.tail), names
 
 
 class _Descent(torch.optim.Optimizer):

@@ -1,5 +1,7 @@
 """Rules on what activations still say: examples that have become one vector on their way up, or are kept apart."""
 
+import math
+
 import numpy as np
 
 from vanishlab.analysis.evidence import Evidence
@@ -35,9 +37,14 @@ def find_collapse(e: Evidence, t: Thresholds) -> Verdict | None:
 
 def examples_stay_apart(e: Evidence, t: Thresholds, steps: slice) -> bool:
     """Return whether the last hidden layer whose share is known keeps the examples apart."""
+    return last_share(e, steps) >= t.apart_share
+
+
+def last_share(e: Evidence, steps: slice) -> float:
+    """Return the distinct share of the last hidden layer where it is known, NaN where it is in none."""
     share = e.typical(e.distinct, steps)[:-1]
     known = share[~np.isnan(share)]
-    return bool(len(known) and known[-1] >= t.apart_share)
+    return float(known[-1]) if len(known) else math.nan
 
 
 RULES = (find_collapse,)
