@@ -107,6 +107,7 @@ TABLES = {
     "role": get_args(Role),
     "parametrisation": ("standard", "maximal update"),
     "CURVES[quantity]": tuple(pictures.CURVES.values()),
+    "COMPARED[quantity]": tuple(pictures.COMPARED.values()),
     "each.title": tuple(lesson.title for lesson in LESSONS),
     "lesson.question": tuple(lesson.question for lesson in LESSONS),
     "lesson.answer": tuple(lesson.answer for lesson in LESSONS),

@@ -237,7 +237,7 @@ def test_every_lesson_has_its_words_and_every_verdict_its_name() -> None:
     assert all(name in CHINESE for name in VERDICTS)
 
 
-EXPECTED = {"sigmoid": 2, "rates": 3, "initializations": 2, "bypasses": 2, "chaos": 1}
+EXPECTED = {"sigmoid": 2, "rates": 3, "initializations": 2, "bypasses": 2, "chaos": 1, "meaning": 2}
 
 
 @pytest.mark.slow
@@ -273,6 +273,17 @@ def test_the_claims_in_the_lessons_words() -> None:
     assert one_layer.accuracy > one_layer.guessing + lessons.LEARNED
     learned = measure(by_name["bypasses"].networks["residual, scale from 0"])
     assert 0.1 < learned.first_last < 10 and learned.accuracy > 0.6
+    *alike, apart = (measure(settings) for settings in by_name["meaning"].networks.values())
+    assert min(one.first_last for one in (*alike, apart)) > 0.05, "a good part of delta reaches layer 1"
+    assert max(one.distinct for one in alike) < 0.01 < 0.1 < apart.distinct
+    assert all(one.losses[1] > 0.99 * one.constant for one in alike) and apart.losses[1] < 0.5 * apart.constant
+
+
+def test_the_best_constant_answer_costs_the_entropy_of_the_classes() -> None:
+    labels = vl.load_data("digits", max_examples=SMALL.examples).y
+    counts = [list(labels).count(label) for label in set(labels)]
+    entropy = -sum(count / len(labels) * np.log(count / len(labels)) for count in counts)
+    assert measure(dataclasses.replace(SMALL, data="digits", steps=0)).constant == pytest.approx(entropy, rel=1e-12)
 
 
 def test_a_lesson_answers_and_says_how_far_it_is() -> None:

@@ -28,6 +28,7 @@ PLAYGROUND: dict[str, str] = {
     "delta, layer × step": "δ：层 × 步",
     "phase diagram: the edge of chaos": "相图：混沌边缘",
     "delta before training, by layer": "训练前各层的 δ",
+    "share that differs between examples before training, by layer": "训练前各层中样本之间的差异所占的份额",
     "this network": "当前网络",
     "{quantity}. Before training: {first} in layer 1, {last} in the readout. In layer 1 at the end: {end}.": (
         "{quantity}。训练前：第 1 层 {first}，输出层 {last}；训练结束时第 1 层：{end}。"
@@ -155,6 +156,28 @@ PLAYGROUND: dict[str, str] = {
         "理论上，δ 的均方每层乘以 χ：σ_w = 0.7 时为 {ordered chi}，1.2 时为 {edge chi}，2.5 时为 "
         "{chaotic chi}。实测第 1 层得到的与输出层之比依次为 {ordered}、{edge}、{chaotic}；训练 60 "
         "步后的训练准确率依次为 {ordered accuracy}、{edge accuracy}、{chaotic accuracy}（瞎猜：{guessing}）。"
+    ),
+    # Lesson: meaning
+    "The gradient is there, and nothing is learned": "梯度还在，却什么也没学到",
+    "**60 layers, twice.** ReLU with Kaiming's initialisation and layer normalisation, at three learning rates; and "
+    "tanh with orthogonal weights. In both a good part of delta reaches layer 1. Which of them learn something?": (
+        "**两个 60 层的网络。** 一个用 ReLU、Kaiming 初始化和层归一化，试三个学习率；另一个用 tanh 和正交权重。"
+        "两者都有相当一部分 δ 到达第 1 层。哪个能学到东西？"
+    ),
+    "both": "两个都能",
+    "ReLU, at the best of its rates, and tanh does not": "ReLU 在最好的学习率下能，tanh 不能",
+    "tanh, and ReLU at none of its rates": "tanh 能，ReLU 在哪个学习率下都不能",
+    "neither": "两个都不能",
+    "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh network. But in "
+    "the last hidden layer only {alike share} of the energy differs between examples, with tanh {apart share}: 60 "
+    "layers have made nearly one vector of all digits. What is told to one is then told to all, and all that can be "
+    "learned is one answer for all. The loss comes down to {loss}, and the best such answer costs {constant}. Training "
+    "accuracy at the best of three rates: {alike accuracy} (guessing: {guessing}); with tanh: {apart accuracy}.": (
+        "ReLU 网络的第 1 层得到输出层的 {alike ratio} 倍，tanh 网络是 {apart ratio} 倍。但在最后一个隐藏层里，"
+        "样本之间的差异只占能量的 {alike share}，tanh 则是 {apart share}：60 层把所有数字变成了几乎同一个向量。"
+        "对一个样本说的话，等于对所有样本说，于是能学到的只是一个人人相同的答案。损失降到 {loss}，"
+        "而这样的答案最好也要 {constant}。三个学习率中最好的训练准确率：{alike accuracy}（瞎猜：{guessing}）；"
+        "tanh：{apart accuracy}。"
     ),
     # The name of the language itself, in itself
     "English": "中文",

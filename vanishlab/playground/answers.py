@@ -69,6 +69,6 @@ def conclusion(lesson: Lesson, found: Mapping[str, Result], guess: int) -> str:
         told,
         guess == outcome.right,
         say(lesson.answer, **outcome.values),
-        page.table(columns, rows) + page.figure(comparison_picture(found)),
+        page.table(columns, rows) + page.figure(comparison_picture(found, lesson.compared)),
         say("The network of this lesson now stands in the playground below. Change it."),
     )

@@ -1,4 +1,4 @@
-"""The five lessons: a question, choices to guess from, and the answer that the measured numbers complete (`answers`).
+"""The six lessons: a question, choices to guess from, and the answer that the measured numbers complete (`answers`).
 
 Which choice is right is not written down anywhere: `conclude` reads it off the measurement.
 """
@@ -36,6 +36,8 @@ class Lesson:
     choices: tuple[str, ...]
     answer: str
     conclude: Callable[[Mapping[str, Result]], Outcome]
+    compared: str = "delta_rms"
+    """The quantity that the picture compares, layer by layer."""
 
 
 def _sigmoid(found: Mapping[str, Result]) -> Outcome:
@@ -120,6 +122,18 @@ def _chaos(found: Mapping[str, Result]) -> Outcome:
     )
 
 
+def _meaning(found: Mapping[str, Result]) -> Outcome:
+    *alike, apart = found.values()
+    best = max(alike, key=lambda one: one.accuracy)
+    missed = [one.accuracy <= one.guessing + LEARNED for one in (best, apart)]
+    loss = min(one.losses[1] for one in alike)
+    values = {"guessing": f"{best.guessing:.2f}", "loss": f"{loss:.3f}", "constant": f"{best.constant:.3f}"}
+    for name, one in (("alike", best), ("apart", apart)):
+        values |= {f"{name} ratio": page.power(one.first_last), f"{name} share": page.power(one.distinct),
+                   f"{name} accuracy": f"{one.accuracy:.2f}"}  # fmt: skip
+    return Outcome(2 * missed[0] + missed[1], values)
+
+
 def _chi(result: Result) -> float:
     return network_mean_field(result.settings.network()).chi
 
@@ -127,6 +141,8 @@ def _chi(result: Result) -> float:
 _TWENTY = Settings(depth=20, steps=30)
 _RELU = Settings(depth=20, activation="relu", learning_rate=0.05, steps=60)
 _BYPASS = Settings(depth=30, activation="relu", initialization="kaiming_normal", learning_rate=0.05, steps=40)
+_SIXTY = Settings(depth=60, learning_rate=0.03, steps=40)
+_NORMED = replace(_SIXTY, activation="relu", initialization="kaiming_normal", normalization="layer")
 _XAVIER = Settings(depth=10, initialization="xavier_normal", steps=60)
 _TANH = Settings(depth=30, activation="tanh", initialization="gaussian", sigma_b=0.05, learning_rate=0.03, steps=60)
 
@@ -245,6 +261,33 @@ LESSONS = (
             "{chaotic accuracy} (guessing: {guessing})."
         ),
         conclude=_chaos,
+    ),
+    Lesson(
+        name="meaning",
+        title="The gradient is there, and nothing is learned",
+        networks={f"ReLU ({rate:g})": replace(_NORMED, learning_rate=rate) for rate in (0.1, 0.01, 1.0)}
+        | {"tanh": replace(_SIXTY, activation="tanh", initialization="orthogonal")},
+        question=(
+            "**60 layers, twice.** ReLU with Kaiming's initialisation and layer normalisation, at three learning "
+            "rates; and tanh with orthogonal weights. In both a good part of delta reaches layer 1. Which of them "
+            "learn something?"
+        ),
+        choices=(
+            "both",
+            "ReLU, at the best of its rates, and tanh does not",
+            "tanh, and ReLU at none of its rates",
+            "neither",
+        ),
+        answer=(
+            "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh network. "
+            "But in the last hidden layer only {alike share} of the energy differs between examples, with tanh "
+            "{apart share}: 60 layers have made nearly one vector of all digits. What is told to one is then told to "
+            "all, and all that can be learned is one answer for all. The loss comes down to {loss}, and the best such "
+            "answer costs {constant}. Training accuracy at the best of three rates: {alike accuracy} (guessing: "
+            "{guessing}); with tanh: {apart accuracy}."
+        ),
+        conclude=_meaning,
+        compared="distinct_share",
     ),
 )
 

@@ -46,6 +46,8 @@ class Result:
     """Whether it was stopped before its last step."""
     guessing: float
     """Accuracy of always naming the most frequent class of the training examples."""
+    constant: float
+    """Cross-entropy of the best answer that is the same for all of them: the entropy of their classes."""
     seconds: float
 
     @property
@@ -61,6 +63,11 @@ class Result:
         logs = self.prediction.log10_typical("delta_rms")
         with np.errstate(over="ignore"):
             return float(np.power(10.0, logs[0] - logs[-1]))
+
+    @property
+    def distinct(self) -> float:
+        """Share of the last hidden layer's energy that differs between examples, before training."""
+        return float(self.record.distinct_share[0, 0, -2])
 
     @property
     def losses(self) -> tuple[float, float]:
@@ -137,6 +144,7 @@ def _measure(
     if outdated():
         raise Outdated
     prediction, unpredicted = _predict(settings, data)
+    frequency = np.unique_counts(data.y).counts / len(data.y)
     point, pointless = None, ""
     try:
         point = network_point(network)
@@ -151,7 +159,8 @@ def _measure(
         point=point,
         pointless=pointless,
         stopped=stopped,
-        guessing=float(np.bincount(data.y).max() / len(data.y)),
+        guessing=float(frequency.max()),
+        constant=float(-(frequency * np.log(frequency)).sum()),
         seconds=time.perf_counter() - started,
     )
 

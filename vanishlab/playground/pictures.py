@@ -29,6 +29,11 @@ CURVES: Mapping[str, str] = {
     "gradient_norm": "gradient norm: what each layer is told",
 }
 """The quantities that have a curve, and what stands below it."""
+COMPARED: Mapping[str, str] = {
+    "delta_rms": "delta before training, by layer",
+    "distinct_share": "share that differs between examples before training, by layer",
+}
+"""What results can be compared by, and what stands below it."""
 THEORY, START, END = "#D55E00", "#0072B2", "#009E73"  # the first two are those of `plots.prediction_profile`
 _SIZE = (4.3, 3.2)  # inches; about a third of a wide window, the whole of a phone
 _DPI = 150
@@ -114,8 +119,8 @@ def phase_picture(activation: str, points: tuple[tuple[str, tuple[float, float]]
     return Picture("phase", caption, f"{caption}: {where}", _phase_png(activation, points, spoken()))
 
 
-def comparison_picture(results: Mapping[str, Result]) -> Picture:
-    """Draw delta before training against the layer, for several results on one axis."""
+def comparison_picture(results: Mapping[str, Result], quantity: str = "delta_rms") -> Picture:
+    """Draw a quantity before training against the layer, for several results on one axis."""
     colors = (START, THEORY, END, "#CC79A7", "#E69F00", "#56B4E9", "0.3")
     # Networks that differ in their training alone begin alike: one curve, which has all their names.
     alike: dict[bytes, list[str]] = {}
@@ -124,7 +129,7 @@ def comparison_picture(results: Mapping[str, Result]) -> Picture:
 
     def draw(ax: Axes) -> None:
         for labels, color in zip(alike.values(), colors, strict=False):
-            artists = plots.depth_profile(ax, results[labels[0]].record, "delta_rms", 0, key=False)
+            artists = plots.depth_profile(ax, results[labels[0]].record, quantity, 0, key=False)
             (line,) = artists.lines
             line.set(color=color, label=", ".join(labels), marker="o", markersize=3.0)
             for mark in itertools.chain(*artists.marks.values()):
@@ -133,8 +138,9 @@ def comparison_picture(results: Mapping[str, Result]) -> Picture:
         fit_log_axis([ax])
         ax.legend(fontsize="small", frameon=False, loc="best")
 
-    caption = say("delta before training, by layer")
-    readout = "; ".join(f"{label}: {result.first_last:.3g}" for label, result in results.items())
+    caption = say(COMPARED[quantity])
+    numbers = {label: one.first_last if quantity == "delta_rms" else one.distinct for label, one in results.items()}
+    readout = "; ".join(f"{label}: {number:.3g}" for label, number in numbers.items())
     return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, (6.4, 3.6)))
 
 
