@@ -56,7 +56,8 @@ def test_a_record_that_is_older_than_shares_has_no_such_verdict(healthy: Evidenc
 
 
 @pytest.mark.parametrize(
-    ("decades", "apart", "names"), [(2.5, 0.2, {"exploding"}), (2.5, 0.9, {"healthy"}), (3.5, 0.9, {"exploding"})]
+    ("decades", "apart", "names"),
+    [(2.4, 0.2, {"healthy"}), (2.6, 0.2, {"exploding"}), (2.6, 0.9, {"healthy"}), (3.5, 0.9, {"exploding"})],
 )
 def test_where_examples_stay_apart_more_growth_is_borne(
     healthy: Evidence, decades: float, apart: float, names: set[str]
@@ -65,11 +66,53 @@ def test_where_examples_stay_apart_more_growth_is_borne(
     assert {each.name for each in judge(e, Thresholds())} == names
 
 
+def test_what_explodes_is_told_the_rate_beyond_which_updates_are_wild(healthy: Evidence) -> None:
+    gradient, weight = np.array([[8.0, 4.0, 2.0, 1.0, np.nan, 0.5, 0.1]]), np.full((1, 7), 2.0)
+    e = dataclasses.replace(healthy, delta=np.linspace(4.0, 0.0, 7)[None], gradient=gradient, weight=weight)
+    (found,) = judge(e, Thresholds())
+    assert found.evidence["learning rate of wild updates"] == 0.5 / (8.0 / 2.0)
+    assert "below 1.2e-01" in found.sentence and found.sentence.startswith("Delta grows by a factor of 1.0e+04")
+    (unknown,) = judge(dataclasses.replace(e, gradient=np.full((1, 7), np.nan)), Thresholds())
+    assert "rate" not in unknown.sentence and "learning rate of wild updates" not in unknown.evidence
+
+
 def test_a_saturated_layer_that_a_skip_connection_passes_by_is_not_counted(healthy: Evidence) -> None:
     flat = dataclasses.replace(healthy, saturated=np.full((1, 7), 0.9))
     assert "saturated" in {each.name for each in judge(flat, Thresholds())}
     passed = dataclasses.replace(flat, activation=np.full((1, 7), 1.5))
     assert {each.name for each in judge(passed, Thresholds())} == {"healthy"}
+    begins_small = dataclasses.replace(flat, activation=np.array([[0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5]]))
+    assert {each.name for each in judge(begins_small, Thresholds())} == {"healthy"}
+    elsewhere = dataclasses.replace(begins_small, units=np.array([16.0] + [32.0] * 5 + [10.0]))
+    assert [each.layers for each in judge(elsewhere, Thresholds())] == [healthy.names[:1]]  # no stream of its width
+
+
+@pytest.mark.parametrize(
+    ("phi", "share", "names"),
+    [
+        ("gelu", 0.7, {"healthy"}),
+        ("gelu", 0.8, {"saturated"}),
+        ("softplus", 0.7, {"healthy"}),
+        ("tanh", 0.6, {"saturated"}),
+    ],
+)
+def test_what_is_flat_on_one_side_may_be_as_flat_as_relu(
+    healthy: Evidence, phi: str, share: float, names: set[str]
+) -> None:
+    flat = dataclasses.replace(healthy, phi=(phi,) * 6 + ("",), saturated=np.full((1, 7), share))
+    assert {each.name for each in judge(flat, Thresholds())} == names
+
+
+@pytest.mark.parametrize(
+    ("lost", "forward", "names"),
+    [(2.4, 2.4, {"masked vanishing"}), (2.1, 2.1, {"healthy"}), (2.4, 0.0, {"healthy"}), (1.0, 9.0, {"healthy"})],
+)
+def test_what_activations_lose_too_is_lost(healthy: Evidence, lost: float, forward: float, names: set[str]) -> None:
+    # A layer's gradient is its delta times what is handed to it, which five of the six hidden layers have handed down.
+    delta, activation = np.linspace(-lost, 0.0, 7), np.linspace(0.0, -forward * 6 / 5, 7)
+    gradient = 10.0 ** (delta + np.concatenate([[0.0], activation[:-1]]))
+    e = dataclasses.replace(healthy, delta=delta[None], activation=10.0 ** activation[None], gradient=gradient[None])
+    assert {each.name for each in judge(e, Thresholds())} == names
 
 
 def test_larger_weights_are_no_remedy_where_the_activation_has_an_offset() -> None:

@@ -69,12 +69,16 @@ class Thresholds:
     net's log of the squared gradient is normal with mean -b/2 and variance b = 5 sum 1/n (arXiv:1812.05994), so at
     b = 4 (50 layers of width 64) three decades lie six standard deviations off. Practice draws the same line: a first
     layer that gets a thousandth of the last one's gradient."""
-    gained_decades: float = 2.0
-    """Decades gained from which on it explodes: by the same law five and a half standard deviations, as the mean lies
-    on the other side. Practice: a ratio of 70 to 100."""
+    both_decades: float = 4.5
+    """Decades that delta loses on its way back and activations on their way up, from which on it vanishes too: of 165
+    networks that it was set by (`experiments/benchmarks/trainable.py`) one with 4.3 trained and none with 4.9."""
+    gained_decades: float = 2.5
+    """Decades gained from which on it explodes: by the same law more than six standard deviations, as the mean lies on
+    the other side. Practice draws the line at a ratio of 70 to 100; both of the same networks that gained 2.1 to 2.4 so
+    trained, if slowly, and none of those with 2.8 and more."""
     apart_decades: float = 3.0
-    """The same where the examples stay apart (`apart_share`): of the 60 networks that it was set by
-    (`experiments/benchmarks/trainable.py`) both that gained two to three decades so trained, the three beyond not."""
+    """The same where the examples stay apart (`apart_share`): both of the same networks that gained two to three
+    decades so trained, the three beyond not."""
     apart_share: float = 0.5
     """Distinct share of the last hidden activation from which on examples stay apart."""
     collapsed_share: float = 1e-4
@@ -104,8 +108,8 @@ class Thresholds:
     """Decades gained there from which on it explodes through time."""
     saturated: float = 0.5
     """Share of phi's inputs with a slope below 1 % of its largest, of those beyond what unit-variance inputs leave
-    there (tanh 0.3 %, hardtanh 32 %): from one half on the typical unit passes nothing on, as in Glorot and Bengio
-    2010, section 3."""
+    there (tanh 0.3 %, hardtanh 32 %) or ReLU has there, for a phi that is flat on one side like it (50 %): from one
+    half on the typical unit passes nothing on, as in Glorot and Bengio 2010, section 3."""
     dead: float = 0.8
     """Share of a ReLU layer's units that are not positive for any example. With depth the examples become alike, and a
     healthy unit is then dead with probability 1/2 (arXiv:1611.01232, arXiv:1903.06733): the line lies above that."""

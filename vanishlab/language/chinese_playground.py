@@ -168,8 +168,8 @@ PLAYGROUND: dict[str, str] = {
     "ReLU, at the best of its rates, and tanh does not": "ReLU 在最好的学习率下能，tanh 不能",
     "tanh, and ReLU at none of its rates": "tanh 能，ReLU 在哪个学习率下都不能",
     "neither": "两个都不能",
-    "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh network. But in "
-    "the last hidden layer only {alike share} of the energy differs between examples, with tanh {apart share}: 60 "
+    "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh network. But "
+    "in the last hidden layer only {alike share} of the energy differs between examples, with tanh {apart share}: 60 "
     "layers have made nearly one vector of all digits. What is told to one is then told to all, and all that can be "
     "learned is one answer for all. The loss comes down to {loss}, and the best such answer costs {constant}. Training "
     "accuracy at the best of three rates: {alike accuracy} (guessing: {guessing}); with tanh: {apart accuracy}.": (

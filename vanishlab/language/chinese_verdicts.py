@@ -92,6 +92,11 @@ VERDICTS: dict[str, str] = {
     "Delta grows by a factor of {factor:.1e} from the last layer back to the first.": (
         "从末层往回到首层，δ 放大到 {factor:.1e} 倍。"
     ),
+    "learning rate of wild updates": "更新失控的学习率",
+    "{told} If plain gradient descent trains it, then at a learning rate below {rate:.1e}, at which one update changes "
+    "a layer by half of its weights.": (
+        "{told}如果用普通的梯度下降还训练得动，学习率也要低于 {rate:.1e}：到了那里，一次更新就把某一层的权重改掉一半。"
+    ),
     "Delta grows by a factor of {factor:.1e} from the last layer back to the first, most of it in {layers}.": (
         "从末层往回到首层，δ 放大到 {factor:.1e} 倍，主要发生在层 {layers}。"
     ),

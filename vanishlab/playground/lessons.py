@@ -279,12 +279,12 @@ LESSONS = (
             "neither",
         ),
         answer=(
-            "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh network. "
-            "But in the last hidden layer only {alike share} of the energy differs between examples, with tanh "
-            "{apart share}: 60 layers have made nearly one vector of all digits. What is told to one is then told to "
-            "all, and all that can be learned is one answer for all. The loss comes down to {loss}, and the best such "
-            "answer costs {constant}. Training accuracy at the best of three rates: {alike accuracy} (guessing: "
-            "{guessing}); with tanh: {apart accuracy}."
+            "Layer 1 gets {alike ratio} of what the readout gets in the ReLU network, {apart ratio} in the tanh "
+            "network. But in the last hidden layer only {alike share} of the energy differs between examples, with "
+            "tanh {apart share}: 60 layers have made nearly one vector of all digits. What is told to one is then "
+            "told to all, and all that can be learned is one answer for all. The loss comes down to {loss}, and the "
+            "best such answer costs {constant}. Training accuracy at the best of three rates: {alike accuracy} "
+            "(guessing: {guessing}); with tanh: {apart accuracy}."
         ),
         conclude=_meaning,
         compared="distinct_share",

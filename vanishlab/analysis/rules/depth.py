@@ -36,7 +36,10 @@ def find_depth(e: Evidence, t: Thresholds, steps: slice) -> Verdict | None:
         sentence = say("Delta is exactly zero in {layers}.", layers=several(layers))
         return Verdict("vanishing", layers, sentence, {"decades lost": math.inf}, "depth")
     gained = t.apart_decades if examples_stay_apart(e, t, steps) else t.gained_decades
-    if -gained < decay.total < t.lost_decades:
+    shown = _shown_by_gradients(e, steps, place)
+    # What activations lose on their way up is lost to the weight gradients as well, as far as delta's fall hides it.
+    both = decay.total + min(decay.total, shown[1]) if shown is not None else -math.inf
+    if -gained < decay.total < t.lost_decades and both < t.both_decades:
         return None
     vanishes = decay.total > 0
     if vanishes and _only_a_large_input(e, t, steps, place):
@@ -61,9 +64,16 @@ def find_depth(e: Evidence, t: Thresholds, steps: slice) -> Verdict | None:
                 "Delta grows by a factor of {factor:.1e} from the last layer back to the first, most of it in {layers}."
             )
         said = say(sentence, factor=PowerOfTen(-decay.total), layers=several(layers))
+        rate = _rate_of_wild_updates(e, t, steps)
+        if math.isfinite(rate):
+            numbers["learning rate of wild updates"] = rate
+            told = (
+                "{told} If plain gradient descent trains it, then at a learning rate below {rate:.1e}, at which one "
+                "update changes a layer by half of its weights."
+            )
+            said = say(told, told=said, rate=rate)
         return Verdict("exploding", layers, said, numbers, "depth")
     values = dict[str, object](factor=PowerOfTen(decay.total), layers=several(layers))
-    shown = _shown_by_gradients(e, steps, place)
     if shown is not None:
         numbers["decades that weight gradients show"], numbers["decades that activations lose forward"] = shown[:2]
     # A gradient that is flat because examples cancel in it at the end of training has no such activations behind it.
@@ -120,6 +130,14 @@ def _leading_zeros(e: Evidence, steps: slice) -> np.ndarray:
     typical = e.typical(e.delta, steps)
     alive = np.flatnonzero(np.isfinite(typical))
     return np.flatnonzero(np.isneginf(typical[: alive[0] if len(alive) else len(typical)]))
+
+
+def _rate_of_wild_updates(e: Evidence, t: Thresholds, steps: slice) -> float:
+    # The learning rate at which the fastest layer's update is wild; infinite where no gradient asks for one.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        speed = e.typical(e.gradient, steps) / e.typical(e.weight, steps)
+    speed = speed[np.isfinite(speed) & (speed > 0)]
+    return t.wild_update / float(speed.max()) if len(speed) else math.inf
 
 
 def _shown_by_gradients(e: Evidence, steps: slice, place: np.ndarray) -> tuple[float, float, float] | None:

@@ -63,9 +63,11 @@ def find_saturation(e: Evidence, t: Thresholds) -> Verdict | None:
     share = e.typical(e.saturated, e.tail)
     line = np.array([t.saturated + (1 - t.saturated) * _healthy_share(phi) for phi in e.phi])
     hit = np.array([phi != "" and not _can_die(phi) for phi in e.phi], dtype=bool) & (share >= line)
-    # What is larger than a bounded phi can be has come past it, by a skip connection, and so does the gradient.
+    # What is larger than a bounded phi can be has come past it, by a skip connection, and so does the gradient. The
+    # stream may begin with less: where one layer is passed by, those of its width are.
     bounded = np.array([phi in ACTIVATIONS and ACTIVATIONS[phi].bounded for phi in e.phi], dtype=bool)
-    hit &= ~(bounded & ~e.functions & (e.typical(e.activation, e.tail) > 1.0))
+    passed = bounded & ~e.functions & (e.typical(e.activation, e.tail) > 1.0)
+    hit &= ~(bounded & np.isin(e.units, e.units[passed]))
     if not hit.any():
         return None
     layers = e.named(hit)
@@ -163,9 +165,12 @@ def _can_die(phi: str) -> bool:
 
 
 def _healthy_share(phi: str) -> float:
-    # Share of inputs of unit variance beyond phi's bounds: 32 % for hardtanh, next to nothing for the others.
+    # Share of inputs of unit variance beyond phi's bounds: 32 % for hardtanh, next to nothing for the other bounded
+    # ones. A phi that is flat on one side alone becomes ReLU as its inputs grow, and that has half of them there.
     known = ACTIVATIONS.get(phi)
     if known is None:
         return 0.0
+    if math.isfinite(known.saturated_below) and not math.isfinite(known.saturated_above):
+        return 0.5
     tails = (-known.saturated_below, known.saturated_above)
     return sum(0.5 * math.erfc(bound / math.sqrt(2.0)) for bound in tails)
