@@ -168,4 +168,13 @@ PICTURES: dict[str, str] = {
     "optimiser: Adam": "优化器：Adam",
     "clipping to norm 1": "梯度裁剪：范数至多 1",
     "gradient normalised per layer": "逐层把梯度归一化",
+    # Through time
+    "{length} time steps": "{length} 个时间步",
+    "time step": "时间步",
+    "delta / delta at the last time step": "δ / 最后一个时间步的 δ",
+    "{kind}, forget bias {bias:g}": "{kind}，遗忘门偏置 {bias:g}",
+    "learns the first step's sign": "学会了第一步的正负号",
+    "does not": "没学会",
+    "2⁻²³: float32 drops it beside the last step's": "2⁻²³：与最后一步相加时被 float32 舍掉",
+    "what reaches each time step before training": "训练前到达每个时间步的梯度",
 }
