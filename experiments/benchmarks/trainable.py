@@ -5,13 +5,14 @@ Setup   Random MLPs: any of the lab's activations and initialisations (sigma_w 0
         Truth: twice the test accuracy of chance after 150 full-batch steps on 128 digits, at the best of six learning
         rates. The verdict sees step 0 alone, and is right if it is good for a network that trains and calls for a
         remedy where none does. Thresholds were set on every second shape; the table is that of the others. With
-        --exploding the networks that are called so are trained at rates up to the one that their verdict names.
+        --exploding the networks that are called so are trained at rates up to the one that their verdict names; with
+        --coherence those called good are told apart by whether their examples' gradients are strangers.
 Expect  at least 95 % of the held-out half right, at most 2 % of it false alarms: networks that train, called ill. Some
-        that explode train at the right rate, none at a rate above the one named.
+        that explode train at the right rate, none at a rate above the one named. Strangers train as others do.
 Run     python experiments/benchmarks/trainable.py            # 120 networks, three minutes on one core
         python experiments/benchmarks/trainable.py --quick    # 12 networks
         python experiments/benchmarks/trainable.py --draw 1   # networks that nothing was set by
-        python experiments/benchmarks/trainable.py --exploding
+        python experiments/benchmarks/trainable.py --exploding --coherence
 """
 
 import argparse
@@ -27,9 +28,12 @@ import vanishlab as vl
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.cli.tables import print_table
 from vanishlab.config import SCALED_INITIALIZATIONS, InitializationName
+from vanishlab.recording.examples import compared_examples
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 WELL = ("healthy", "converged", "not enough evidence")
+STRANGERS = 1.3
+"""Gradient coherence times the number of examples, below which these are called strangers: 1 is what chance gives."""
 SHARES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the rate that an exploding network's verdict names."""
 
@@ -109,14 +113,18 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=0, help="which networks: thresholds have seen half of 0")
     parser.add_argument("--out", type=Path, help="folder for the records; what it holds is not trained again")
     parser.add_argument("--exploding", action="store_true", help="train those too, at rates below the one named")
+    parser.add_argument("--coherence", action="store_true", help="also say whether strangers train")
     options = parser.parse_args()
     networks = draw_networks(options.shapes or (4 if options.quick else 40), options.draw)
     with tempfile.TemporaryDirectory() as folder:
         outcomes = measure(networks, options.out or Path(folder))
     shown = [each for place, each in enumerate(outcomes) if options.draw or place // 3 % 2]
     report(list({each.network: each for each in shown}.values()))
+    different = list({each.network: each for each in outcomes}.values())
     if options.exploding:
-        train_exploding(list({each.network: each for each in outcomes}.values()))
+        train_exploding(different)
+    if options.coherence:
+        report_coherence(different)
 
 
 def report(outcomes: list[Outcome]) -> None:
@@ -156,6 +164,20 @@ def train_exploding(outcomes: list[Outcome]) -> None:
         rows.append([described(each.network), lost, rate, f"{accuracy.max():.2f}", ", ".join(learned)])
     columns = ("network", "decades gained", "rate named", "accuracy at the best share", "shares at which it trains")
     print_table(f"{len(rows)} networks called exploding", columns, rows)
+
+
+def report_coherence(outcomes: list[Outcome]) -> None:
+    """Print how many of the networks called good train, by the median coherence over their hidden layers."""
+    rows = []
+    well = [each for each in outcomes if is_well(each.verdicts)]
+    examples = [compared_examples(each.start) or 1 for each in well]
+    level = [float(np.nanmedian(each.start.gradient_coherence[0, 0, :-1])) * n
+             for each, n in zip(well, examples, strict=True)]  # fmt: skip
+    for name, strangers in (("strangers", True), ("others", False)):
+        chosen = [each for each, one in zip(well, level, strict=True) if (one < STRANGERS) == strangers]
+        middle = float(np.median([each.accuracy for each in chosen] or [np.nan]))
+        rows.append([name, len(chosen), sum(each.trains for each in chosen), f"{middle:.2f}"])
+    print_table("called good, by gradient coherence", ("examples are", "networks", "train", "median accuracy"), rows)
 
 
 def described(network: vl.NetworkConfig) -> str:
