@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 import vanishlab as vl
@@ -289,6 +290,25 @@ def test_phase_figure_has_its_key_below() -> None:
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["critical: χ = 1", "mine"]
     assert not figure.axes[0].bbox.overlaps(legend.get_window_extent())
+
+
+def test_the_reach_of_a_depth_is_dotted_outside_of_its_lines() -> None:
+    diagram, ax = phase_diagram("relu"), make_ax()
+    before = len(plots.phase_map(make_ax(), diagram, {}).figure.axes[0].collections)
+    artists = plots.phase_map(ax, diagram, {}, depth=20)
+    labels = [str(handle.get_label()) for handle in artists.handles]
+    assert labels[1:3] == ["examples alike to the left, after 20 layers", "delta explodes to the right, over 20 layers"]
+    lines = [each for each in ax.collections if isinstance(each, ContourSet) and not each.filled]
+    at = [float(np.concatenate([path.vertices for path in each.get_paths()])[:, 0].mean()) for each in lines]
+    # chi = sigma_w^2 / 2: closed forms; the contour is straight between columns 1/30 apart.
+    assert at == pytest.approx([(2 * 1e-4 ** (1 / 20)) ** 0.5, (2 * 1e6 ** (1 / 20)) ** 0.5], abs=1e-3)
+    assert len(ax.collections) == before + 4
+    draw(ax.figure)
+
+
+def test_a_depth_that_reaches_everywhere_draws_no_line() -> None:
+    shallow = plots.phase_map(make_ax(), phase_diagram("tanh", [0.9, 1.0, 1.1], [0.1, 0.2]), depth=1)
+    assert all("layers" not in str(handle.get_label()) for handle in shallow.handles)
 
 
 def test_chi_of_one_is_the_middle_of_the_colours() -> None:

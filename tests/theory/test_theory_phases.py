@@ -1,14 +1,16 @@
 """A whole phase diagram at once against the scalar theory, point by point."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from vanishlab import NetworkConfig
+from vanishlab import NetworkConfig, load_data, predict
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.errors import InputError
 from vanishlab.theory import critical_point, mean_field, network_mean_field, network_point, phase_diagram
+from vanishlab.theory.phases import PhaseDiagram
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -105,3 +107,31 @@ def test_the_grid_is_checked(arguments, said: str) -> None:
 def test_a_point_outside_of_the_usual_range_is_a_quarter_inside_the_diagram() -> None:
     diagram = phase_diagram("tanh", around=(8.0, 6.0))
     assert diagram.sigma_w[-1] == 10.0 and diagram.sigma_b[-1] == 7.5
+
+
+@pytest.mark.parametrize("depth", [20, 50])
+@pytest.mark.parametrize("name", ["tanh", "softsign", "relu"])
+def test_the_reach_of_a_depth_is_what_a_prediction_loses_over_it(name: Any, depth: int) -> None:
+    reach, data = PhaseDiagram.reach(depth), load_data("digits", max_examples=32)
+    sigma_w = np.linspace(0.3, 6.0, 600)
+    chi = phase_diagram(name, sigma_w, [0.2, 0.3]).chi[1]
+
+    def predicted(level: float) -> tuple[float, float]:
+        at = float(np.interp(level, chi, sigma_w))  # chi rises with sigma_w
+        found = predict(NetworkConfig(depth, 64, name, "gaussian", at, 0.3, dtype="float64"), data)
+        share, delta = found.log10_distinct_share[:-1], found.log10_delta_rms[:-1]
+        return float(share[-1] - share[0]), float(delta[0] - delta[-1])
+
+    # From the first hidden layer to the last there is one step less than layers; the first few have not settled.
+    steps = (depth - 1) / depth
+    assert predicted(reach.alike)[0] == pytest.approx(-4 * steps, abs=0.6)
+    assert predicted(reach.alike)[1] == pytest.approx(-2 * steps, abs=0.1)
+    assert predicted(reach.vanishing)[1] == pytest.approx(-3 * steps, abs=0.1)
+    share, delta = predicted(reach.exploding)
+    assert delta == pytest.approx(3 * steps, abs=0.25) and share > -1.5
+
+
+def test_a_reach_asks_for_a_depth_and_positive_bounds() -> None:
+    for wrong in ({"depth": 0}, {"depth": 3, "share": 0.0}, {"depth": 3, "decades": -1.0}):
+        with pytest.raises(InputError):
+            PhaseDiagram.reach(**wrong)

@@ -62,7 +62,7 @@ def draw_theory(prediction: "Prediction", record: "Record | None", folder: Path)
         return  # its sentence has been printed
     diagram = phase_diagram(network.activation, around=point)
     points = {say("your network ({initialization})", initialization=network.initialization): point}
-    print(*plots.save_both(plots.phase_figure(diagram, points), folder / "phase_diagram"))
+    print(*plots.save_both(plots.phase_figure(diagram, points, depth=network.depth), folder / "phase_diagram"))
 
 
 def draw_report(paths: list[Path], out: Path) -> None:

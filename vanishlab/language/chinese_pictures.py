@@ -168,6 +168,8 @@ PICTURES: dict[str, str] = {
     "optimiser: Adam": "优化器：Adam",
     "clipping to norm 1": "梯度裁剪：范数至多 1",
     "gradient normalised per layer": "逐层把梯度归一化",
+    "examples alike to the left, after {depth} layers": "左侧：经过 {depth} 层，样本变得几乎相同",
+    "delta explodes to the right, over {depth} layers": "右侧：经过 {depth} 层，δ 爆炸",
     # Through time
     "{length} time steps": "{length} 个时间步",
     "time step": "时间步",

@@ -217,10 +217,15 @@ def prediction_figure(
 
 
 @legible
-def phase_figure(diagram: "PhaseDiagram", points: Mapping[str, tuple[float, float]] | None = None) -> Figure:
-    """Return the phase diagram with networks as points in it, label to (sigma_w, sigma_b)."""
+def phase_figure(
+    diagram: "PhaseDiagram", points: Mapping[str, tuple[float, float]] | None = None, *, depth: int | None = None
+) -> Figure:
+    """Return the phase diagram with networks as points in it, label to (sigma_w, sigma_b).
+
+    With a `depth` what is dotted in it loses its examples' difference over so many layers, or explodes (`phase_map`).
+    """
     figure, axes = _figure(1, 1, 8.6, 6.4)
-    handles = phase_map(axes[0], diagram, points, legend=False).handles
+    handles = phase_map(axes[0], diagram, points, depth=depth, legend=False).handles
     _set_title(figure, say("phase diagram of wide random {activation} networks", activation=diagram.activation))
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)

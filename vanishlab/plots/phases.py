@@ -28,7 +28,7 @@ _CHI = 4.0  # colours reach from 1 / 4 to 4, in every diagram
 _TICKS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 _MARKERS = "*osD^vPXhd"
 _POINTS = ("#F0E442", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "white")  # Okabe and Ito's that are not the cells'
-_LINES = "////"
+_LINES, _DOTS = "////", ".."
 _NAME = np.array([58.0, 18.0])  # points: half the width and height of a phase's name
 _SHARE = 0.65  # of the figure's width and height, about, is left for the axes
 
@@ -56,13 +56,16 @@ def phase_map(
     diagram: "PhaseDiagram",
     points: Mapping[str, tuple[float, float]] | None = None,
     *,
+    depth: int | None = None,
     legend: bool = True,
 ) -> PhaseArtists:
     """Draw chi at q_star as colour over (sigma_w, sigma_b), the critical line, and `points`, label to such a pair.
 
     Blue is ordered (chi < 1, gradients vanish), red chaotic (chi > 1, they explode), hatched where the variance grows
     without bound; grey where chi is then not defined. Points at the same place share a mark; one outside the grid is
-    drawn at its edge, and its label says so. What holds instead of a critical line is written above.
+    drawn at its edge, and its label says so. What holds instead of a critical line is written above. With a `depth`
+    what lies outside of `PhaseDiagram.reach` is dotted: there such a network's examples become alike, or delta
+    explodes.
 
     `legend` says whether to draw one below the axes; its handles are returned in any case. Raises `InputError` for a
     diagram of a single row or column.
@@ -79,6 +82,8 @@ def phase_map(
     line = _draw_line(ax, diagram)
     if line is not None:
         handles.append(line)
+    if depth is not None:
+        handles += _draw_reach(ax, diagram, depth)
     unbounded = np.isposinf(diagram.q_star)
     if unbounded.any():
         hatched = ax.contourf(w, b, unbounded.astype(float), levels=[0.5, 1.5], colors="none", hatches=[_LINES])
@@ -117,6 +122,29 @@ def _draw_line(ax: Axes, diagram: "PhaseDiagram") -> Line2D | None:
     if on_dark():
         line.set_path_effects(outline(2.0))
     return line
+
+
+def _draw_reach(ax: Axes, diagram: "PhaseDiagram", depth: int) -> list[Artist]:
+    # Contours of the decimal logarithm, in which chi is smooth.
+    reach, chi = diagram.reach(depth), np.log10(np.ma.masked_invalid(diagram.chi))
+    lines: dict[str, tuple[float, Any]] = {
+        say("examples alike to the left, after {depth} layers", depth=depth): (reach.alike, "--"),
+        say("delta explodes to the right, over {depth} layers", depth=depth): (reach.exploding, "-."),
+    }
+    w, b = diagram.sigma_w, diagram.sigma_b
+    outside = [(-np.inf, np.log10(reach.alike)), (np.log10(reach.exploding), np.inf)]
+    handles: list[Artist] = []
+    for (low, high), (label, (level, style)) in zip(outside, lines.items(), strict=True):
+        if ((chi > low) & (chi < high)).any():
+            ends = [max(low, float(chi.min()) - 1.0), min(high, float(chi.max()) + 1.0)]
+            dotted = ax.contourf(w, b, chi, levels=ends, colors="none", hatches=[_DOTS], zorder=2)
+            dotted.set(edgecolor=ink(0.45), linewidth=0.0)
+        if chi.min() < np.log10(level) < chi.max():
+            ax.contour(
+                w, b, chi, levels=[np.log10(level)], colors=[ink(0.9)], linestyles=[style], linewidths=1.4, zorder=3
+            )
+            handles.append(Line2D([], [], color=ink(0.9), linestyle=style, linewidth=1.4, label=label))
+    return handles
 
 
 def _draw_points(ax: Axes, points: Mapping[str, tuple[float, float]]) -> dict[str, Line2D]:

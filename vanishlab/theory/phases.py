@@ -14,13 +14,13 @@ and those that the length map does not reach from q = 1 (a negative sigma_b^2, a
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vanishlab.activations import find_activation
-from vanishlab.errors import InputError, check_array, check_number
+from vanishlab.errors import InputError, check_array, check_integer, check_number
 from vanishlab.language.sentences import say
 from vanishlab.theory.gaussian.expectations import second_moment, slope_second_moment
 from vanishlab.theory.meanfield.critical import critical_point
@@ -30,6 +30,17 @@ _ITERATIONS = 100
 _CRITICAL_POINTS = 1500
 _COLUMNS, _ROWS = 90, 61
 _SIGMA_W, _SIGMA_B = 3.0, 1.5  # how far a diagram reaches
+
+
+class Reach(NamedTuple):
+    """Between which chi a network of some depth keeps its examples apart and its gradients alive."""
+
+    alike: float
+    """Below it all but `share` of what differs between examples is lost on the way up,"""
+    vanishing: float
+    """below this one delta loses so many decades on its way back,"""
+    exploding: float
+    """and above this one it gains as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +57,26 @@ class PhaseDiagram:
     critical_sigma_w: np.ndarray  # (point,)
     """The critical line, chi = 1 at q_star; NaN between its pieces, and no points without one."""
     critical_sigma_b: np.ndarray  # (point,)
+
+    @staticmethod
+    def reach(depth: int, share: float = 1e-4, decades: float = 3.0) -> Reach:
+        """Return chi where, over `depth` layers, the distinct share falls to `share` of its own and delta by `decades`.
+
+        chi is the factor per layer of delta's mean square, on its way back, and in the ordered phase, where c* is 1,
+        of what differs between examples, on its way up (Schoenholz et al., 2017, arXiv:1611.01232). In the chaotic
+        phase c* is below 1: examples stay apart. Not told so are activations of which every correlation is kept
+        (`MeanField.c_star` is NaN), and those whose correlations approach 1 as a power of depth: ReLU without biases.
+
+        Raises `InputError` for a depth below 1, and for shares and decades that are not positive.
+
+        >>> reach = PhaseDiagram.reach(depth=20)
+        >>> f"{reach.alike:.3f} to {reach.exploding:.3f}"
+        '0.631 to 1.995'
+        """
+        check_integer("depth", depth, 1)
+        check_number("share", share, above=0.0)
+        check_number("decades", decades, above=0.0)
+        return Reach(share ** (1 / depth), 10.0 ** (-2 * decades / depth), 10.0 ** (2 * decades / depth))
 
     @property
     def note(self) -> str:
