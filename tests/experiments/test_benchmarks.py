@@ -109,3 +109,19 @@ def test_the_benchmarks_of_chunks_and_of_a_million_runs_measure_a_step():
     data = vl.load_data("digits", max_examples=32)
     (chunk,) = module.plan_sweep([module.NETWORK], module.training_of(2, 2), data, chunk_runs=2, workers=1).chunks
     assert module.step_seconds(chunk, data) > 0
+
+
+def test_the_benchmark_of_what_trains_counts_and_is_not_told_how_a_run_ended(monkeypatch, tmp_path, capsys):
+    module = load("trainable")
+    monkeypatch.setattr(module, "RATES", (0.3, 1e6))
+    monkeypatch.setattr(module, "SHARES", (0.1, 1.0))
+    good, wild = (vl.NetworkConfig(2, 16, "tanh", "xavier_normal"), vl.NetworkConfig(8, 8, "linear", "gaussian", 5.0))
+    trained, gone = module.measure([good, wild], tmp_path)
+    assert trained.trains and not gone.trains and gone.accuracy == 0.0
+    assert not gone.start.diverged.any() and gone.verdicts[0] == "exploding" and trained.verdicts == ("healthy",)
+    module.report([trained, gone])
+    module.train_exploding([trained, gone])
+    module.report_coherence([trained, gone])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 networks: 100.0 % right, 0.0 % false alarms" in printed and "1 networks called exploding" in printed
+    assert "called good, by gradient coherence" in printed
