@@ -197,6 +197,17 @@ def test_a_comparison_shows_every_layer_and_names_every_network(monkeypatch: pyt
     assert ax.get_xlim()[0] < 1 and ax.get_xlim()[1] > 5  # four hidden layers and the readout
 
 
+@pytest.mark.parametrize(("sigma_w", "top"), [(1.3, np.log10(1.3)), (3e3, 1.3)])  # theory's axis is of logarithms
+def test_the_fourth_curve_ends_where_a_share_does(monkeypatch: pytest.MonkeyPatch, sigma_w: float, top: float) -> None:
+    ax = Figure().subplots()
+    monkeypatch.setattr(pictures, "_draw", lambda draw, *_, **__: draw(ax))
+    result = measure(dataclasses.replace(ODD, sigma_w=sigma_w, normalization="none", residual="none"))
+    assert (result.prediction is None) == (sigma_w > 1e3)
+    pictures.curve_picture(result, "distinct_share")
+    assert ax.get_ylim()[1] == pytest.approx(top)
+    assert "distinct_share" in pictures.CURVES and ax.get_ylabel() == "distinct share of h"
+
+
 def test_text_from_elsewhere_is_escaped() -> None:
     sentence = "<script>alert(1)</script>"
     assert sentence not in page.failure(sentence)

@@ -25,6 +25,7 @@ PLAYGROUND: dict[str, str] = {
     "activation RMS: the signal going forward": "激活值的均方根：前向信号",
     "delta RMS: the signal coming back": "δ 的均方根：反向传播的信号",
     "gradient norm: what each layer is told": "梯度范数：每一层得到的更新方向",
+    "distinct share: whether examples are still told apart": "因样本而异的份额：样本还分得开吗",
     "delta, layer × step": "δ：层 × 步",
     "phase diagram: the edge of chaos": "相图：混沌边缘",
     "delta before training, by layer": "训练前各层的 δ",

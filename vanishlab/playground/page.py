@@ -156,7 +156,7 @@ def figure(picture: Picture) -> str:
 
 
 def key() -> str:
-    """Return what the colours of the three curves mean."""
+    """Return what the colours of the curves mean."""
     entries = (
         ("band", THEORY, say("theory, ± 2 standard deviations")),
         ("dot", START, say("measured before training")),

@@ -27,6 +27,7 @@ CURVES: Mapping[str, str] = {
     "activation_rms": "activation RMS: the signal going forward",
     "delta_rms": "delta RMS: the signal coming back",
     "gradient_norm": "gradient norm: what each layer is told",
+    "distinct_share": "distinct share: whether examples are still told apart",
 }
 """The quantities that have a curve, and what stands below it."""
 COMPARED: Mapping[str, str] = {
@@ -42,6 +43,7 @@ _FURTHEST = 10.0
 # Margins that hold for every setting, as shares of the picture; to find them anew each time takes half as long again.
 _CURVE: dict[str, float] = {"left": 0.18, "right": 0.97, "bottom": 0.16, "top": 0.95}
 _MAP: dict[str, float] = {"left": 0.14, "right": 0.83, "bottom": 0.16, "top": 0.9}
+_ROOM = 1.3  # above a share of 1, for the mark on it
 _FLOOR = 0.08  # what the strip for zeros below the axes takes
 _LOCK = threading.Lock()
 
@@ -67,7 +69,7 @@ def pictures_of(result: Result, points: Mapping[str, tuple[float, float]] | None
 
 
 def curve_picture(result: Result, quantity: str) -> Picture:
-    """Draw one of the three curves: theory with its band, measurement before training, and the end of training."""
+    """Draw one of the curves: theory with its band, measurement before training, and the end of training."""
     record = result.record
     values = record.layer_quantity(quantity)  # (run, step, layer)
     last = record.at_end(values)[0]  # (layer,)
@@ -84,6 +86,9 @@ def curve_picture(result: Result, quantity: str) -> Picture:
         if len(record.step) > 1 and np.isfinite(end).any():
             ax.plot(record.layer, end, color=END, linewidth=1.6, zorder=2.5, marker=".", markersize=3.0)
             (fit_decade_axis if result.prediction is not None else fit_log_axis)([ax])
+        if quantity == "distinct_share":  # which ends at 1
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, min(high, _ROOM if result.prediction is None else np.log10(_ROOM)))
 
     name = say(CURVES[quantity])
     alternative = say(
