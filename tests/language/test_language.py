@@ -17,6 +17,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_plots import DIGITS, EDGE_CASES, FIGURES, make_ax, make_record
+from words import english
 
 import vanishlab as vl
 from vanishlab import plots
@@ -26,8 +27,7 @@ from vanishlab.analysis.coordinates.expected import Role
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.rules import depth, layers
 from vanishlab.cli import commands, predictions
-from vanishlab.config import ActivationName, DtypeName, InitializationName
-from vanishlab.data import DATA_NAMES
+from vanishlab.config import InitializationName
 from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_findings import FINDINGS
@@ -35,6 +35,7 @@ from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
+from vanishlab.language.chinese_report import REPORT
 from vanishlab.language.chinese_verdicts import VERDICTS
 from vanishlab.language.sentences import listed, say, speaking, spoken, wrapped
 from vanishlab.playground import pictures
@@ -42,6 +43,7 @@ from vanishlab.playground.lessons import LESSONS
 from vanishlab.plots import axes, captions, coordinates, fonts, octaves, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.report import answer, maps, page
 from vanishlab.theory.phases import phase_diagram
 from vanishlab.training.sweep.cells import AXES
 
@@ -88,7 +90,13 @@ TABLES = {
     "MASKED[somewhere]": depth.MASKED,
     "VANISHING[somewhere]": depth.VANISHING,
     "reason": tuple(layers.ABSENT.values()),
-    "column": diagnosis.COLUMNS,
+    "MARKS[kind][0]": tuple(name for name, _ in axes.MARKS.values()),
+    "field.replace('_', ' ')": (),  # what may vary in a sweep, as below
+    "axis.replace('_', ' ')": (),
+    "ENDS[among, measure]": tuple(answer.ENDS.values()),
+    "NAMES[value]": tuple(maps.NAMES.values()),
+    "BARS[value]": tuple(maps.BARS.values()),
+    "column": (*diagnosis.COLUMNS, *page.COLUMNS),
     "verdict.name": verdict.VERDICTS,
     "verdict.cause": (*layers.ABSENT, "time", "flat", "not held", "forward", "backward", "inputs", "targets"),
     "evidence": tuple(evidence_names()),
@@ -115,27 +123,6 @@ TABLES = {
     "lesson.choices[outcome.right]": (),
     "row[0]": tuple(test_experiments.load("remedies").remedies(vl.NetworkConfig(3), vl.TrainingConfig())),
 }
-NAMES = {
-    *(name for names in (ActivationName, InitializationName, DtypeName) for name in get_args(names)),
-    *DATA_NAMES,
-    *(
-        "ReLU",
-        "SELU",
-        "RMS",
-        "Xavier",
-        "Kaiming",
-        "LeCun",
-        "PyTorch",
-        "Adam",
-        "vanishlab",
-        "log",
-        "loss",
-    ),  # loss is a symbol, as in ∂loss/∂W
-    *("NaN", "LSTM", "bfloat16", "requires_grad", "True", "False", "torch", "amp", "GradScaler"),  # code
-    *("detach", "no_grad", "item", "numpy", "argmax", "where", "softmax", "round", "squeeze", "unsqueeze", "output"),
-    *("target", "model", "parameters", "__init__", "nn", "Parameter", "ModuleList", "ParameterList"),
-}
-"""Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""
 OWN = {  # names that an experiment gives, of records, layers and fields
     "initializations": tuple(f"tanh_{name}" for name in get_args(InitializationName)),
     "examine": ("embed", "blocks", "head"),
@@ -185,15 +172,24 @@ def said() -> Iterator[tuple[str, str]]:
                         yield path, sentence
 
 
+def said_in_templates() -> Iterator[tuple[str, str]]:
+    """Yield what a template says: a literal, one of two, or what some table of `TABLES` holds."""
+    for path in (ROOT / "vanishlab").rglob("templates/*.html"):
+        for given in re.findall(r"\bsay\(((?:\"[^\"]*\"|[^\",)])+)", path.read_text(encoding="utf-8")):
+            literals = re.findall(r'"([^"]*)"', given)
+            assert literals or given in TABLES, f"say({given}) is given what no test knows"
+            yield from ((path.name, sentence) for sentence in literals if sentence not in ("",))
+
+
 def test_every_sentence_is_translated_and_no_translation_is_left_over() -> None:
-    found = dict((sentence, path) for path, sentence in said())
+    found = dict((sentence, path) for path, sentence in (*said(), *said_in_templates()))
     missing = {sentence: path for sentence, path in found.items() if sentence not in CHINESE}
     assert missing == {}
     assert set(CHINESE) - set(found) == set()
 
 
 def test_a_sentence_is_translated_once() -> None:
-    catalogues = (PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK)
+    catalogues = (PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK, REPORT)
     assert len(CHINESE) == sum(map(len, catalogues))
 
 
@@ -319,7 +315,7 @@ def only_matplotlibs_own_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_font_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     only_matplotlibs_own_fonts(monkeypatch)
-    monkeypatch.setattr(fonts, "_packaged_font", lambda: None)
+    monkeypatch.setattr(fonts, "packaged_font", lambda: None)
     with pytest.raises(vl.InputError) as caught, plots.language("zh"):
         pass
     ways = ("vanishlab[chinese]", "apt install", "dnf install", "macOS", "Windows")
@@ -346,7 +342,7 @@ def test_the_extra_brings_a_font_that_a_bare_machine_lacks(monkeypatch: pytest.M
 def test_without_the_extra_a_font_of_the_system_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     family = fonts.chinese_font()
     file = font_manager.findfont(family)
-    monkeypatch.setattr(fonts, "_packaged_font", lambda: None)
+    monkeypatch.setattr(fonts, "packaged_font", lambda: None)
     only_matplotlibs_own_fonts(monkeypatch)
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(file)])
     assert fonts.chinese_font() == family
@@ -359,12 +355,6 @@ def texts_of(figure: Figure) -> list[str]:
     figure.draw_without_rendering()  # a glyph that is missing warns here, and warnings are errors
     found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
     return [text.get_text() for text in found if text.get_text()]
-
-
-def english(text: str) -> set[str]:
-    """Return the English words in `text`: two letters or more, formulas in dollars and known names left out."""
-    plain = re.sub(r"\$.*?\$", "", text)
-    return set(re.findall(r"[A-Za-z_]*[A-Za-z]{2}[A-Za-z_0-9]*", plain)) - NAMES
 
 
 def check_chinese(figure: Figure, own: tuple[str, ...] = ()) -> None:

@@ -49,7 +49,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
-    """Open a page, wait for its charts, and hold afterwards that it asked for nothing and complained of nothing."""
+    """Open a page and all that is folded, and hold afterwards that it asked for nothing and complained of nothing."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     page = context.new_page()
     requests: list[str] = []
@@ -61,9 +61,10 @@ def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
     page.goto(path.as_uri())
     charts = page.locator(".chart").count()
     page.wait_for_function("n => document.querySelectorAll('.chart svg').length === n", arg=charts)
+    page.evaluate("document.querySelectorAll('details.fold').forEach((fold) => { fold.open = true; })")
     yield page
     context.close()
-    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert {url.partition("#")[0] for url in requests if not url.startswith("data:")} == {path.as_uri()}
     assert complaints == []
 
 
@@ -96,6 +97,22 @@ def test_the_slider_moves_the_curves_by_keyboard_too(browser: Any, report: Path)
         page.keyboard.press("Home")
         settled(page, last)
         assert lines(page) == first
+
+
+def test_the_first_screen_knows_the_result_and_links_open_what_is_folded(browser: Any, report: Path) -> None:
+    with opened(browser, report) as page:
+        page.reload()
+        answer = page.locator(".answer").bounding_box(), page.locator(".answers img").last.bounding_box()
+        assert all(box["y"] + box["height"] < 900 for box in answer)
+        assert page.locator("details.fold[open]").count() == 0
+        assert page.evaluate("document.documentElement.scrollHeight") < 2000
+        page.get_by_role("link", name="depth 30").click()
+        chart = page.locator("#network-2 .chart svg").first
+        sync_api.expect(chart).to_be_visible()
+        page.wait_for_function("document.querySelector('#network-2 .chart svg').getBoundingClientRect().width > 200")
+        assert page.locator("details.fold[open]").count() == 1
+        page.goto(report.as_uri() + "#runs")
+        sync_api.expect(page.locator("table.sortable")).to_be_visible()
 
 
 def test_play_goes_to_the_end_and_pauses(browser: Any, report: Path) -> None:

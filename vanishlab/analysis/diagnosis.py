@@ -22,7 +22,7 @@ from vanishlab.analysis.remedies.advice import Remedy, remedies_for
 from vanishlab.analysis.rules import depth, graph, layers, loss, meaning, notes
 from vanishlab.analysis.rules import run as course
 from vanishlab.analysis.rules.decay import Decay, fit_decay
-from vanishlab.analysis.verdict import VERDICTS, WELL, Thresholds, Verdict, several
+from vanishlab.analysis.verdict import VERDICTS, WELL, Thresholds, Verdict, named, several
 from vanishlab.errors import InputError
 from vanishlab.faces import shown_as
 from vanishlab.language.numbers import PowerOfTen
@@ -110,9 +110,7 @@ class Diagnosis:
         """Return the table's rows, an entry for each of `COLUMNS`."""
         rows = []
         for verdict in self.verdicts:
-            name = say(verdict.name)
-            if verdict.cause not in ("", "depth"):
-                name = say("{verdict} ({cause})", verdict=name, cause=say(verdict.cause))
+            name = named(verdict)
             if self.runs > 1:
                 name += "\n" + say("runs {runs}", runs=listed(map(str, verdict.runs)))
             numbers = "\n".join(

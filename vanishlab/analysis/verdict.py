@@ -187,3 +187,11 @@ def several(names: tuple[str, ...]) -> str:
     if len(names) > 3:
         return say("{first} … {last} ({layers} layers)", first=names[0], last=names[-1], layers=len(names))
     return listed(names)
+
+
+def named(verdict: Verdict) -> str:
+    """Return a verdict's name in the language that holds, with its cause where that says more."""
+    name = say(verdict.name)
+    if verdict.cause in ("", "depth"):
+        return name
+    return say("{verdict} ({cause})", verdict=name, cause=say(verdict.cause))

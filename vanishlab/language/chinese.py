@@ -10,6 +10,7 @@ from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
+from vanishlab.language.chinese_report import REPORT
 from vanishlab.language.chinese_verdicts import VERDICTS
 
-CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK
+CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT

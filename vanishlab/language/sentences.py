@@ -63,9 +63,17 @@ def say(sentence: str, /, **values: object) -> str:
     return sentence.format(**values)
 
 
-def listed(parts: Iterable[str]) -> str:
-    """Return the parts one after the other, with the language's comma between them; empty ones are left out."""
-    return ("，" if _spoken.get() == "zh" else ", ").join(part for part in parts if part)
+def listed(parts: Iterable[str], stop: Literal[",", ";"] = ",") -> str:
+    """Return the parts one after the other, with the language's comma or semicolon between; empty ones are left out."""
+    between = {",": "，", ";": "；"}[stop] if _spoken.get() == "zh" else f"{stop} "
+    return between.join(part for part in parts if part)
+
+
+def paragraph(sentences: Iterable[str]) -> str:
+    """Return the sentences one after the other; in English each begins with a capital."""
+    if _spoken.get() == "zh":
+        return "".join(sentences)
+    return " ".join(sentence[:1].upper() + sentence[1:] for sentence in sentences)
 
 
 def wrapped(text: str, columns: int) -> str:

@@ -67,7 +67,7 @@ def chinese_font() -> str:
     The font of the extra `chinese` is told to matplotlib first: pictures then look the same on any machine. Raises
     `InputError`, with what to install, where there is none.
     """
-    packaged = _packaged_font()
+    packaged = packaged_font()
     if packaged is not None:
         _tell_matplotlib([packaged])
     found = _first_with_glyphs()
@@ -107,6 +107,12 @@ def make_legible(figure: Figure) -> None:
         ax.tick_params(which="both", labelfontfamily=[*rcParams["font.family"], font])
 
 
+def families(text: str) -> list[str]:
+    """Return the families in which a text is drawn: matplotlib's own, and the Chinese one where it needs that."""
+    own = list(rcParams["font.family"])
+    return [*own, chinese_font()] if any(letter >= "\u2e80" for letter in text) else own
+
+
 def _first_with_glyphs() -> str | None:
     installed = {entry.name for entry in font_manager.fontManager.ttflist}
     known = [family for family in FAMILIES if family in installed]
@@ -122,7 +128,7 @@ def _has_glyphs(family: str) -> bool:
     return all(font.get_char_index(ord(glyph)) for glyph in _GLYPHS)
 
 
-def _packaged_font() -> str | None:
+def packaged_font() -> str | None:
     """Return the path of the font that the extra `chinese` installs, None without it."""
     try:
         path = Path(str(importlib.import_module("noto_cjk_sans_otc").FONT_PATH))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from vanishlab.errors import InputError
+from vanishlab.language.refusals import in_words
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots.axes import fit_log_axis, mark_handles
 from vanishlab.plots.captions import describe_divergence, describe_step
 from vanishlab.plots.history import history
@@ -20,7 +22,7 @@ from vanishlab.recording.record import Record
 from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
-from vanishlab.report.forecast import Forecast, forecast
+from vanishlab.report.forecast import Forecast, forecast, left_out
 from vanishlab.report.gathered import Network
 from vanishlab.report.player import Player, player
 from vanishlab.theory.prediction import Prediction
@@ -35,6 +37,8 @@ class Row:
     pictures: list[Picture]
     keys: list[Picture]
     commands: list[str]
+    wide: bool = False
+    """Whether its pictures need more room than those of other rows."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,10 @@ def chapter(network: Network, players: int) -> Chapter:
     after += [_end(record, commands)] if len(record.step) > 1 else []
     after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]
     moving = player(record, expected.prediction, players)
-    text = "The dashed line is theory's, of step 0. " if expected.prediction is not None else ""
-    if moving is not None and moving.marked:
-        text += "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
+    theory = say("The dashed line is theory's, of step 0.") if expected.prediction is not None else ""
+    marks = "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
+    marked = say(marks) if moving is not None and moving.marked else ""
+    text = " ".join(filter(None, (theory, marked)))
     return Chapter(network, _start(record, expected, commands), moving, text, after, commands)
 
 
@@ -71,8 +76,8 @@ def _start(record: Record, expected: Forecast, commands: Commands) -> Row:
             row = _over_theory(record, expected.prediction, PREDICTED)
             return replace(row, text=expected.note, commands=commands.theory)
         except InputError as refusal:
-            expected = Forecast(None, f"Theory is left out: {refusal}.")
-    row = _profiles(record, 0, f"The three curves {describe_step([record], 0)}", commands.start)
+            expected = left_out(in_words(refusal))
+    row = _profiles(record, 0, _three_curves(record, 0), commands.start)
     return Row(row.title, expected.note, row.pictures, row.keys, row.commands)
 
 
@@ -84,14 +89,18 @@ def _over_theory(record: Record, prediction: Prediction, quantities: tuple[str, 
         handles |= {str(handle.get_label()): handle for handle in drawn.handles}
         marks |= drawn.marks.keys()
         alt = sentences.profile(record, quantity, 0, prediction)
-        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, alt))
+        pictures.append(picture(figure, say(LAYER_QUANTITIES[quantity].label), alt))
     entries = [*handles.values(), *mark_handles(marks)]
-    title = "The three curves before training, theory over measurement"
+    title = say("The three curves before training, theory over measurement")
     return Row(title, "", pictures, [_key(entries, "")], [])
 
 
 def _end(record: Record, commands: Commands) -> Row:
-    return _profiles(record, -1, f"The three curves {describe_step([record], -1)}", commands.end)
+    return _profiles(record, -1, _three_curves(record, -1), commands.end)
+
+
+def _three_curves(record: Record, step: int) -> str:
+    return say("The three curves {when}", when=describe_step([record], step))
 
 
 def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
@@ -99,7 +108,8 @@ def _profiles(record: Record, step: int, title: str, shell: list[str]) -> Row:
     for quantity in PREDICTED:
         figure, ax = panel_axes()
         marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
-        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
+        label = say(LAYER_QUANTITIES[quantity].label)
+        pictures.append(picture(figure, label, sentences.profile(record, quantity, step)))
     return Row(title, "", pictures, _rate_keys(record, scale, marks), shell)
 
 
@@ -108,8 +118,10 @@ def _meaning(record: Record, prediction: Prediction | None, commands: Commands) 
     step = looked_at(record, 0)
     if all(np.isnan(record.layer_quantity(quantity)).all() for quantity in MEANING):
         return []
-    title = f"Whether the gradient still says anything, {describe_step([record], step)}"
-    text = "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
+    title = say("Whether the gradient still says anything, {when}", when=describe_step([record], step))
+    text = say(
+        "A share near 0 is that of examples which have become one vector; a coherence of 1 is that of one voice."
+    )
     if prediction is not None:
         with contextlib.suppress(InputError):  # the three curves' row says why theory is left out
             row = _over_theory(record, prediction, MEANING)
@@ -120,7 +132,8 @@ def _meaning(record: Record, prediction: Prediction | None, commands: Commands) 
         drawn = meaning_profile(ax, record, quantity, step, scale=scale, key=False)
         marks |= drawn.marks.keys()
         extra |= {str(line.get_label()): line for line in drawn.extra}
-        pictures.append(picture(figure, LAYER_QUANTITIES[quantity].label, sentences.profile(record, quantity, step)))
+        label = say(LAYER_QUANTITIES[quantity].label)
+        pictures.append(picture(figure, label, sentences.profile(record, quantity, step)))
     keys = _rate_keys(record, scale, marks)
     return [Row(title, text, pictures, [*keys, _key(list(extra.values()), "")] if extra else keys, commands.meaning)]
 
@@ -133,13 +146,13 @@ def _training(record: Record, commands: Commands) -> Row:
     marks |= {*drawn.marks, *accuracy.marks}
     tested = len(record.test_step) > 0
     step, values = (record.test_step, record.test_accuracy) if tested else (record.step, record.accuracy)
-    what = "test accuracy" if tested else "training accuracy"
+    what, loss = say("test accuracy" if tested else "training accuracy"), say("training loss")
     alts = (
-        sentences.over_steps(record, "Training loss", record.step, record.loss),
+        sentences.over_steps(record, loss.capitalize(), record.step, record.loss),
         sentences.over_steps(record, what.capitalize(), step, values),
     )
-    pictures = [picture(figures[0][0], "training loss", alts[0]), picture(figures[1][0], what, alts[1])]
-    return Row("Loss and accuracy", "", pictures, _rate_keys(record, scale, marks), commands.training)
+    pictures = [picture(figures[0][0], loss, alts[0]), picture(figures[1][0], what, alts[1])]
+    return Row(say("Loss and accuracy"), "", pictures, _rate_keys(record, scale, marks), commands.training)
 
 
 def _against_rate(record: Record, commands: Commands) -> list[Row]:
@@ -147,13 +160,13 @@ def _against_rate(record: Record, commands: Commands) -> list[Row]:
         return []
     figures = [panel_axes(), panel_axes()]
     both = learning_rate_panel(figures[0][1], figures[1][1], record, key=False)
-    titles = ("training loss", "first layer / last layer")
+    titles = (say("training loss"), say("first layer / last layer"))
     pictures = [
         picture(figure, title, alt)
         for (figure, _), title, alt in zip(figures, titles, sentences.against_rate(record), strict=True)
     ]
     keys = [_key([*both.ratios.values(), *mark_handles(both.marks)], "")]
-    title = f"Against the learning rate, {describe_step([record], -1)}"
+    title = say("Against the learning rate, {when}", when=describe_step([record], -1))
     return [Row(title, "", pictures, keys, commands.learning_rate)]
 
 
@@ -163,13 +176,15 @@ def _heatmaps(record: Record, commands: Commands) -> Row:
     for quantity in ("delta_rms", "gradient_norm"):
         figure, ax = panel_axes(1.25)
         handles |= {handle.get_label(): handle for handle in history(ax, record, run, quantity, legend=False).handles}
-        label, text = LAYER_QUANTITIES[quantity].label, sentences.heatmap(record, run, quantity)
+        label, text = say(LAYER_QUANTITIES[quantity].label), sentences.heatmap(record, run, quantity)
         pictures.append(picture(figure, label, text, cells=True))
     rate = rate_label(float(record.learning_rate[run]))
-    text = f"The run with the lowest loss at the end: learning rate {rate}"
-    text += f", seed {record.seed[run]}." if record.seed[run] >= 0 else "."
+    sentence = "The run with the lowest loss at the end: learning rate {rate}."
+    if record.seed[run] >= 0:
+        sentence = "The run with the lowest loss at the end: learning rate {rate}, seed {seed}."
+    text = say(sentence, rate=rate, seed=record.seed[run])
     keys = [_key(list(handles.values()), "", cells=True)] if handles else []
-    return Row("Layer by step", text, pictures, keys, commands.heatmap(run))
+    return Row(say("Layer by step"), text, pictures, keys, commands.heatmap(run), wide=True)
 
 
 def best_run(record: Record) -> int:
@@ -181,13 +196,14 @@ def best_run(record: Record) -> int:
 
 
 def _rate_keys(record: Record, scale: RateScale, marks: set[str]) -> list[Picture]:
-    keys = [_key(scale.handles(describe_divergence(record)), "learning rate")]
+    keys = [_key(scale.handles(describe_divergence(record)), say("learning rate"))]
     return [*keys, _key(mark_handles(marks), "")] if mark_handles(marks) else keys
 
 
 def _key(handles: list[Any], title: str, *, cells: bool = False) -> Picture:
-    labels = ", ".join(str(handle.get_label()) for handle in handles)
-    return key(handles, title, f"Key to the pictures: {title}{': ' if title else ''}{labels}.", cells=cells)
+    labels = listed(str(handle.get_label()) for handle in handles)
+    sentence = "Key to the pictures: {title}: {labels}." if title else "Key to the pictures: {labels}."
+    return key(handles, title, say(sentence, title=title, labels=labels), cells=cells)
 
 
 def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0) -> Row:
@@ -199,9 +215,14 @@ def compared(networks: list[Network], quantity: str = "delta_rms", step: int = 0
         marks |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
     fit_log_axis([ax for _, ax in figures])
     pictures = [
-        picture(figure, network.title, f"{network.title}: {sentences.profile(record, quantity, step)}")
+        picture(
+            figure,
+            network.title,
+            say("{whole}: {part}", whole=network.title, part=sentences.profile(record, quantity, step)),
+        )
         for network, record, (figure, _) in zip(networks, records, figures, strict=True)
     ]
-    keys = [_key([*scale.handles({}), *mark_handles(marks)], "learning rate")]
-    title = f"Side by side: {LAYER_QUANTITIES[quantity].label}, {describe_step(records, step)}"
-    return Row(title, "All have one vertical axis.", pictures, keys, [])
+    keys = [_key([*scale.handles({}), *mark_handles(marks)], say("learning rate"))]
+    label, when = say(LAYER_QUANTITIES[quantity].label), describe_step(records, step)
+    title = say("Side by side: {quantity}, {when}", quantity=label, when=when)
+    return Row(title, say("All have one vertical axis."), pictures, keys, [])

@@ -10,6 +10,7 @@ from typing import Any
 
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import DATA_NAMES
+from vanishlab.language.sentences import say
 from vanishlab.recording.examples import examples_of
 from vanishlab.recording.record import Record
 from vanishlab.report.sources import Source, shown_path
@@ -35,7 +36,10 @@ class Commands:
         flags = _flags_of(record)
         pictures = None
         if source.path is None:
-            load, plot = "", "# the record was handed over in memory: save it first, record.save('record.npz')"
+            saving = say(
+                "the record was handed over in memory: save it first, {code}", code="record.save('record.npz')"
+            )
+            load, plot = "", f"# {saving}"
         elif source.sweep is not None and record.network is not None:
             fields = {name: getattr(record.network, name) for name in NETWORK_FIELDS}
             wanted = ", ".join(
@@ -51,12 +55,12 @@ class Commands:
             pictures = str(Path(shown).with_name(f"{source.path.stem}_pictures"))
             plot = line(["vanishlab", "plot", shown])
         if flags is None:
-            made = ["# the code around your own model made this record; see experiments/own_model.py"]
-            return Commands(made, [], load, pictures, plot)
+            made = say("the code around your own model made this record; see {file}", file="experiments/own_model.py")
+            return Commands([f"# {made}"], [], load, pictures, plot)
         train, predict = ["vanishlab", "train", *flags], ["vanishlab", "predict", *flags, "--measure"]
         remarks = []
         if (data := record.environment.get("data", "")) not in DATA_NAMES:
-            remarks = [f"# the data {data!r} must be given by the path of its .npz file"]
+            remarks = ["# " + say("the data {data!r} must be given by the path of its .npz file", data=data)]
         return Commands([*remarks, line(train)], [*remarks, line(predict)], load, pictures, plot)
 
     @property

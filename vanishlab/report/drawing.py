@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from vanishlab.plots.fonts import make_legible
+from vanishlab.plots.web_font import font_face
 from vanishlab.report.layout import lay_out
 from vanishlab.report.svg import address, compact, lightened
 
@@ -38,9 +40,9 @@ class Picture:
     height: int
 
 
-def panel_axes(wide: float = 1.0) -> tuple[Figure, Axes]:
-    """Return a figure of a panel's size and its axes."""
-    figure = Figure(figsize=(_WIDTH * wide, _HEIGHT), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
+def panel_axes(wide: float = 1.0, high: float = 1.0) -> tuple[Figure, Axes]:
+    """Return a figure of a panel's size, or so many times wider and higher, and its axes."""
+    figure = Figure(figsize=(_WIDTH * wide, _HEIGHT * high), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
     return figure, figure.subplots()
 
 
@@ -48,12 +50,17 @@ def key(handles: Sequence[Any], title: str, alt: str, *, cells: bool = False) ->
     """Return a legend as a picture of its own, for panels that share it; of many entries, evenly chosen ones."""
     if len(handles) > _KEYS:
         handles = [handles[round(place * (len(handles) - 1) / (_KEYS - 1))] for place in range(_KEYS)]
-    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    longest = max((_columns(str(handle.get_label())) for handle in handles), default=1)
     columns = max(1, min(len(handles), int(52 / (longest + 5))))
     rows = -(-len(handles) // columns)
     figure = Figure(figsize=(_WIDTH, 0.24 * rows + (0.3 if title else 0.12)))
     figure.legend(handles=list(handles), loc="center", ncols=columns, frameon=False, title=title or None)
     return picture(figure, "", alt, cells=cells)
+
+
+def _columns(text: str) -> int:
+    """Return how wide a text is in Latin letters; a Chinese character is two of them."""
+    return len(text) + sum(letter >= "\u2e80" for letter in text)
 
 
 def picture(figure: Figure, title: str, alt: str, *, cells: bool = False) -> Picture:
@@ -64,8 +71,11 @@ def picture(figure: Figure, title: str, alt: str, *, cells: bool = False) -> Pic
     buffer = io.BytesIO()
     # Neither the date nor random ids: the same record gives the same file.
     with rc_context(_ONE_LAYOUT | _SVG):  # pyright: ignore[reportArgumentType]
+        make_legible(figure)
         lay_out(figure)
+        make_legible(figure)  # the labels of ticks, which are new
         figure.savefig(buffer, format="svg", dpi=_DPI, metadata=_NO_METADATA, transparent=True)
-    text = compact(buffer.getvalue().decode())
+    svg = buffer.getvalue().decode()
+    text = compact(svg, font_face(svg))
     width, height = (round(float(size) * 96) for size in figure.get_size_inches())
     return Picture(address(text), address(lightened(text)) if cells else "", alt, title, width, height)

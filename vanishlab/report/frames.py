@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vanishlab.language.sentences import say
 from vanishlab.plots.axes import on_axis
 from vanishlab.plots.profiles import kinds_of
 from vanishlab.plots.rates import RateScale, diverged_rates, runs_of
@@ -45,15 +46,22 @@ class Chosen:
 def choose(record: Record, players: int) -> Chosen:
     """Choose evenly among the record's steps and learning rates so that `players` players fit into the page."""
     rates = RateScale.of([record]).rates
-    shown = _evenly(len(rates), _MOST_RATES)
+    shown = evenly(len(rates), _MOST_RATES)
     room = min(_OF_ONE, VALUES // max(players, 1)) // max(len(shown) * len(record.layer), 1)
-    at = _evenly(len(record.step), max(2, min(room, _MOST_FRAMES)))
-    words = []
-    if len(at) < len(record.step):
-        words.append(f"{len(at)} of {len(record.step)} recorded steps")
-    if len(shown) < len(rates):
-        words.append(f"{len(shown)} of {len(rates)} learning rates")
-    note = f"Thinned to keep this file small: {' and '.join(words)}; the record has them all." if words else ""
+    at = evenly(len(record.step), max(2, min(room, _MOST_FRAMES)))
+    note, counts = "", {"steps": len(at), "of steps": len(record.step), "rates": len(shown), "of rates": len(rates)}
+    if len(at) < len(record.step) and len(shown) < len(rates):
+        sentence = (
+            "Thinned to keep this file small: {steps} of {of steps} recorded steps and {rates} of {of rates} learning "
+            "rates; the record has them all."
+        )
+        note = say(sentence, **counts)
+    elif len(at) < len(record.step):
+        sentence = "Thinned to keep this file small: {steps} of {of steps} recorded steps; the record has them all."
+        note = say(sentence, **counts)
+    elif len(shown) < len(rates):
+        sentence = "Thinned to keep this file small: {rates} of {of rates} learning rates; the record has them all."
+        note = say(sentence, **counts)
     return Chosen(tuple(int(record.step[place]) for place in at), tuple(rates[place] for place in shown), note)
 
 
@@ -84,7 +92,8 @@ def decades(low: float, high: float) -> tuple[int, int]:
     return bottom, top
 
 
-def _evenly(of: int, most: int) -> list[int]:
+def evenly(of: int, most: int) -> list[int]:
+    """Return at most so many places of a row of `of`, the first and the last among them."""
     if of <= most:
         return list(range(of))
     return sorted({round(place * (of - 1) / (most - 1)) for place in range(most)})

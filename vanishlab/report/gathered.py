@@ -7,6 +7,7 @@ import numpy as np
 
 from vanishlab.analysis.diagnosis import Diagnosis, diagnose
 from vanishlab.analysis.verdict import WELL, Verdict
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots.captions import describe_network, describe_setting
 from vanishlab.plots.rates import rate_label
 from vanishlab.recording.over_seeds import median
@@ -50,13 +51,14 @@ class Network:
         rates = self.columns["learning_rate"]
         hit = rates[list(verdict.runs)]
         if len(hit) == len(rates):
-            return "all"
+            return say("all")
         words = []
         for rate in np.unique(hit):
             of = int((np.equal(rates, rate) | (np.isnan(rates) & np.isnan(rate))).sum())
             got = int((np.equal(hit, rate) | (np.isnan(hit) & np.isnan(rate))).sum())
-            words.append(rate_label(float(rate)) + (f" ({got} of {of} seeds)" if got < of else ""))
-        return ", ".join(words)
+            label = rate_label(float(rate))
+            words.append(say("{rate} ({got} of {of} seeds)", rate=label, got=got, of=of) if got < of else label)
+        return listed(words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def gather(sources: list[Source]) -> Gathered:
     networks = [_network(source, title, record) for source in sources for title, record in source.records()]
     if len(sources) > 1:  # two sweeps may have a network each of the same depth
         networks = [
-            each if each.title == each.source.name else replace(each, title=f"{each.source.name}: {each.title}")
+            each if each.title == each.source.name else replace(each, title=_within(each.source.name, each.title))
             for each in networks
         ]
     chosen, how = _choose(networks)
@@ -136,7 +138,13 @@ def _choose(networks: list[Network]) -> tuple[set[int], str]:
     order = sorted(range(len(networks)), key=lambda place: (np.isnan(networks[place].start), networks[place].start))
     known = sum(not np.isnan(network.start) for network in networks) or len(order)
     chosen = {order[0], order[known // 2], order[known - 1]}
-    return chosen, (
-        f"Of {len(networks)} networks, {len(chosen)} are looked at closely: those in which the first layer's share of "
-        "the last layer's delta is, before training, the smallest, the median and the largest. All are in the table."
+    return chosen, say(
+        "Of {networks} networks, {chosen} are looked at closely: those in which the first layer's share of the last "
+        "layer's delta is, before training, the smallest, the median and the largest. All are in the table.",
+        networks=len(networks),
+        chosen=len(chosen),
     )
+
+
+def _within(source: str, title: str) -> str:
+    return say("{whole}: {part}", whole=source, part=title)

@@ -21,6 +21,7 @@ from matplotlib.textpath import TextToPath
 from matplotlib.transforms import ScaledTranslation, Transform, blended_transform_factory
 
 from vanishlab.plots.axes import floor_height
+from vanishlab.plots.fonts import families
 
 _SETTINGS: Any = rcParams
 _LOWERED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -196,7 +197,8 @@ def _place(figure: Figure, sides: list[list[_Side]]) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _width(label: str, size: float) -> float:
-    return TextToPath().get_text_width_height_descent(label, FontProperties(size=size), "$" in label)[0]
+    font = FontProperties(size=size, family=families(label))
+    return TextToPath().get_text_width_height_descent(label, font, "$" in label)[0]
 
 
 def plain_powers(label: str) -> str:

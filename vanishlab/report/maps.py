@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots.maps import sweep_map
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.gathered import Gathered, Network
@@ -11,10 +12,13 @@ from vanishlab.report.sentences import number
 from vanishlab.training.sweep.cells import AXES, Cells, Value, cells_of
 
 _MOST = 4  # pairs of things that vary
-_NAMES: dict[Value, str] = {
+NAMES: dict[Value, str] = {
     "accuracy": "training accuracy at the end",
     "delta_ratio_at_start": "delta, first layer over last, before training",
 }
+"""What maps are of."""
+BARS: dict[Value, str] = {"accuracy": "accuracy", "delta_ratio_at_start": "delta, first layer over last"}
+"""What their colour bars say."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def maps_of(gathered: Gathered) -> list[Map]:
         others = [axis for axis in axes if axis not in (x, y)]
         groups = _groups(gathered, others)
         if 1 < len(groups) <= _MOST:
-            maps += [_map(part, x, y, [], f"{words}: ") for words, part in groups.items()]
+            maps += [_map(part, x, y, [], words) for words, part in groups.items()]
         else:
             maps.append(_map(gathered, x, y, others, ""))
     return maps
@@ -60,7 +64,11 @@ def _groups(gathered: Gathered, axes: list[str]) -> dict[str, Gathered]:
     """Return the networks by what these fields are of them, in words; a learning rate is not of a network."""
     groups: dict[str, list[Network]] = {}
     for network in gathered.networks:
-        words = ", ".join(f"{_plain(axis)} {network.columns[axis][0]}" for axis in axes if axis != "learning_rate")
+        words = listed(
+            say("{field} {value}", field=_plain(axis), value=network.columns[axis][0])
+            for axis in axes
+            if axis != "learning_rate"
+        )
         groups.setdefault(words, []).append(network)
     return {words: replace(gathered, networks=networks) for words, networks in groups.items()}
 
@@ -75,22 +83,30 @@ def varying(gathered: Gathered) -> list[str]:
 
 def _map(gathered: Gathered, x: str, y: str, others: list[str], of: str) -> Map:
     pictures, handles = [], {}
-    for value, name in _NAMES.items():
+    for value in NAMES:
+        name, label = say(NAMES[value]), say(BARS[value])
         cells = cells_of(gathered, x, y, value)
         figure, ax = panel_axes(1.25)
         log_values = value == "delta_ratio_at_start"
         places = cells.x if x == "learning_rate" else _side_by_side(cells.x), _side_by_side(cells.y)
         drawn = sweep_map(
             ax, *places, cells.values, diverged=cells.diverged if value == "accuracy" else None,
-            bounds=None if log_values else (0.0, 1.0), label=name.split(",")[0] if log_values else "accuracy",
+            bounds=None if log_values else (0.0, 1.0), label=label,
             x_label=_plain(x), y_label=_plain(y), log_x=x == "learning_rate", log_values=log_values, legend=False,
         )  # fmt: skip
         handles |= {str(handle.get_label()): handle for handle in drawn.handles}
-        pictures.append(picture(figure, name, of + _alt(name, x, y, cells), cells=True))
-    text = "Each cell is the median over seeds"
-    text += f" and over {', '.join(map(_plain, others))}." if others else "."
-    keys = [key(list(handles.values()), "", f"Key to the maps: {', '.join(handles)}.", cells=True)] if handles else []
-    return Map(f"{of}{_plain(y)} × {_plain(x)}", text, pictures, keys)
+        pictures.append(picture(figure, name, _of(of, _alt(name, x, y, cells)), cells=True))
+    sentence = (
+        "Each cell is the median over seeds and over {others}." if others else "Each cell is the median over seeds."
+    )
+    text = say(sentence, others=listed(map(_plain, others)))
+    explained = say("Key to the maps: {entries}.", entries=listed(handles))
+    keys = [key(list(handles.values()), "", explained, cells=True)] if handles else []
+    return Map(_of(of, f"{_plain(y)} × {_plain(x)}"), text, pictures, keys)
+
+
+def _of(whole: str, part: str) -> str:
+    return say("{whole}: {part}", whole=whole, part=part) if whole else part
 
 
 def _side_by_side(values: np.ndarray) -> list[str] | np.ndarray:
@@ -106,15 +122,27 @@ def _alt(name: str, x: str, y: str, cells: Cells) -> str:
         for row in range(len(cells.y)) for column in range(len(cells.x))
         if cells.values[row, column] == cells.values[row, column]
     ]  # fmt: skip
-    text = f"Map of {name}, {len(cells.y)} values of {_plain(y)} by {len(cells.x)} of {_plain(x)}"
+    text = say(
+        "Map of {name}, {rows} values of {y} by {columns} of {x}",
+        name=name,
+        rows=len(cells.y),
+        columns=len(cells.x),
+        y=_plain(y),
+        x=_plain(x),
+    )
     if not known:
-        return f"{text}: no value in any cell."
-    ends = [
-        f"{word} {number(value)} at {_plain(y)} {at_y}, {_plain(x)} {at_x}"
-        for word, (value, at_y, at_x) in (("lowest", min(known, key=_value)), ("highest", max(known, key=_value)))
-    ]
+        return say("{picture}: no value in any cell.", picture=text)
+    lowest, highest = (
+        {"value": number(value), "y": _plain(y), "at y": at_y, "x": _plain(x), "at x": at_x}
+        for value, at_y, at_x in (min(known, key=_value), max(known, key=_value))
+    )
     gone = int((cells.diverged >= 1).sum())
-    return f"{text}: {'; '.join(ends)}" + (f"; in {gone} cells all runs diverged." if gone else ".")
+    found = [
+        say("lowest {value} at {y} {at y}, {x} {at x}", **lowest),
+        say("highest {value} at {y} {at y}, {x} {at x}", **highest),
+        say("in {gone} cells all runs diverged", gone=gone) if gone else "",
+    ]
+    return say("{picture}: {found}.", picture=text, found=listed(found, ";"))
 
 
 def _value(cell: tuple[float, object, object]) -> float:
@@ -122,4 +150,4 @@ def _value(cell: tuple[float, object, object]) -> float:
 
 
 def _plain(axis: str) -> str:
-    return axis.replace("_", " ")
+    return say(axis.replace("_", " "))

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vanishlab.config import TrainingConfig
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots.rates import rate_label
+from vanishlab.report.answer import Answer, answer_of
 from vanishlab.report.chapter import Chapter, Row, chapter, compared
 from vanishlab.report.commands import line, this_command
 from vanishlab.report.gathered import Gathered, Network, gather
@@ -30,6 +32,7 @@ class Page:
 
     title: str
     summary: str
+    answer: Answer
     gathered: Gathered
     facts: list[tuple[str, str]]
     compared: list[Row]
@@ -72,12 +75,13 @@ def page_of(
     return Page(
         title=title or _title(gathered, sources),
         summary=_summary(gathered),
+        answer=answer_of(gathered),
         gathered=gathered,
         facts=_facts(gathered),
         compared=side_by_side,
         chapters=chapters,
         maps=maps,
-        columns=list(_COLUMNS),
+        columns=[say(column) for column in COLUMNS],
         rows=rows[:_ROWS],
         left_out=max(len(rows) - _ROWS, 0),
         left_out_files=[each for source in sources for each in source.left_out],
@@ -97,15 +101,20 @@ def _counted_parts(progress: Callable[[int, int], object] | None, parts: int) ->
 def _title(gathered: Gathered, sources: Sequence[Source]) -> str:
     if len(gathered.networks) == 1:
         return gathered.networks[0].description
-    names = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
-    return f"{len(gathered.networks)} networks: {names}"
+    names = listed([*(source.name for source in sources[:3]), "…" if len(sources) > 3 else ""])
+    return say("{networks} networks: {names}", networks=len(gathered.networks), names=names)
 
 
 def _summary(gathered: Gathered) -> str:
     networks, runs = len(gathered.networks), gathered.runs
-    text = f"{networks} network{'s' if networks != 1 else ''}, {runs} run{'s' if runs != 1 else ''}."
     diverged = sum(int((network.columns["diverged_step"] >= 0).sum()) for network in gathered.networks)
-    return text + (f" {diverged} diverged." if diverged else "")
+    return listed(
+        [
+            say("{networks} network" if networks == 1 else "{networks} networks", networks=networks),
+            say("{runs} run" if runs == 1 else "{runs} runs", runs=runs),
+            say("{diverged} diverged", diverged=diverged) if diverged else "",
+        ]
+    )
 
 
 def _facts(gathered: Gathered) -> list[tuple[str, str]]:
@@ -115,13 +124,14 @@ def _facts(gathered: Gathered) -> list[tuple[str, str]]:
         for name, value in network.environment.items():
             if value and value not in seen.setdefault(name.replace("_", " "), []):
                 seen[name.replace("_", " ")].append(value)
-    return [(name, ", ".join(values)) for name, values in seen.items() if values]
+    return [(name, listed(values)) for name, values in seen.items() if values]
 
 
-_COLUMNS = (
+COLUMNS = (
     "network", "learning rate", "seed", "verdict", "loss at end", "training accuracy", "test accuracy",
     "first/last delta at start", "at end", "diverged at step",
 )  # fmt: skip
+"""Of the table of all runs."""
 
 
 def _rows(gathered: Gathered) -> list[list[Cell]]:
@@ -130,11 +140,11 @@ def _rows(gathered: Gathered) -> list[list[Cell]]:
         columns = network.columns
         for run in range(network.runs):
             seed, gone = int(columns["seed"][run]), int(columns["diverged_step"][run])
-            verdicts = ", ".join(verdict.name for verdict in network.verdicts_of(run))
+            verdicts = listed(say(verdict.name) for verdict in network.verdicts_of(run))
             rate = float(columns["learning_rate"][run])
             rows.append([
                 Cell(network.title, network.title), Cell(rate_label(rate), _key(rate)),
-                Cell(str(seed) if seed >= 0 else "unknown", seed), Cell(verdicts, verdicts),
+                Cell(str(seed) if seed >= 0 else say("unknown"), seed), Cell(verdicts, verdicts),
                 *(_number(float(columns[name][run]))
                   for name in ("loss", "accuracy", "test_accuracy", "delta_ratio_at_start", "delta_ratio")),
                 Cell(str(gone) if gone >= 0 else "", gone if gone >= 0 else float("inf")),
@@ -167,11 +177,13 @@ def config_rows(network: Network) -> list[tuple[str, str]]:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         words = [f"{each:g}" if isinstance(each, float) else str(each) for each in value]
-        return ", ".join(words) if len(words) <= 12 else f"{', '.join(words[:5])}, … {words[-1]} ({len(words)})"
+        return listed(words) if len(words) <= 12 else f"{listed([*words[:5], '…'])} {words[-1]} ({len(words)})"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def rates(network: Network) -> str:
     """Return a network's learning rates in words."""
     words = [rate_label(float(rate)) for rate in np.unique(network.columns["learning_rate"])]
-    return ", ".join(words) if len(words) <= 8 else f"{words[0]} to {words[-1]} ({len(words)})"
+    if len(words) <= 8:
+        return listed(words)
+    return say("{first} to {last} ({values})", first=words[0], last=words[-1], values=len(words))

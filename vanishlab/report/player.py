@@ -13,8 +13,10 @@ import numpy as np
 from altair.utils.schemapi import debug_mode
 from matplotlib.colors import to_hex
 
-from vanishlab.plots.axes import LAYER_LABEL, layer_ticks, own_names
+from vanishlab.language.sentences import say
+from vanishlab.plots.axes import LAYER_LABEL, MARKS, layer_ticks, own_names
 from vanishlab.plots.rates import RateScale, rate_label
+from vanishlab.plots.web_font import WEB_FAMILY
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
 from vanishlab.recording.record import Record
 from vanishlab.report.frames import Frames, choose, decades, frames_of
@@ -51,7 +53,7 @@ def player(record: Record, prediction: Prediction | None, players: int) -> Playe
         frames = frames_of(record, quantity, chosen)
         marked = marked or bool(frames.marks)
         theory = None if prediction is None else prediction.log10_typical(quantity)
-        title = LAYER_QUANTITIES[quantity].label
+        title = say(LAYER_QUANTITIES[quantity].label)
         data: dict[str, list[dict[str, Any]]] = {}
         with debug_mode(False):  # altair would check every part of it against its schema, which the tests do
             spec = _chart(record, frames, theory, data).to_dict(validate=False) | {"datasets": data}
@@ -71,20 +73,20 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None, data: dict
               scale=alt.Scale(domain=[bottom, high], nice=False, zero=False))  # fmt: skip
     first, last = int(record.layer[0]), int(record.layer[-1])
     ends = [first, max(last, first + 1)]
-    x = alt.X("l:Q", title=LAYER_LABEL, axis=alt.Axis(format="d", values=layer_ticks(first, last, 5), grid=False),
+    x = alt.X("l:Q", title=say(LAYER_LABEL), axis=alt.Axis(format="d", values=layer_ticks(first, last, 5), grid=False),
               scale=alt.Scale(domain=ends, nice=False, zero=False, padding=8))  # fmt: skip
     labels = [rate_label(rate) for rate in frames.rates]
     scale = RateScale.of([record])
-    color = alt.Color("rate:N", title="learning rate", sort=labels,
+    color = alt.Color("rate:N", title=say("learning rate"), sort=labels,
                       scale=alt.Scale(domain=labels, range=[to_hex(scale.color(rate)) for rate in frames.rates]),
                       legend=alt.Legend(orient="bottom", columns=6, symbolStrokeWidth=2.5))  # fmt: skip
-    tooltip = ["rate:N", "layer:N", "value:N"]
+    tooltip = _tooltip()
     data["curves"] = _curves(frames, labels)
     line = _layer_chart(record, color, x, y)
     layers = [line.mark_line(strokeWidth=2, clip=True)]
     if len(record.layer) <= _POINTS:
         shapes = alt.Scale(domain=labels, range=[_SHAPES[place % len(_SHAPES)] for place in range(len(labels))])
-        shape = alt.Shape("rate:N", sort=labels, title="learning rate", scale=shapes)
+        shape = alt.Shape("rate:N", sort=labels, title=say("learning rate"), scale=shapes)
         layers.append(line.mark_point(filled=True, size=36, opacity=1, clip=True).encode(shape=shape, tooltip=tooltip))
     else:
         layers.append(line.mark_point(filled=True, size=40, opacity=0, clip=True).encode(tooltip=tooltip))
@@ -97,10 +99,18 @@ def _chart(record: Record, frames: Frames, theory: np.ndarray | None, data: dict
     frame = alt.param(name="frame", value=0)
     return alt.layer(*layers).add_params(frame).properties(width="container", height=_HEIGHT).configure(
         background="transparent", autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-        font="system-ui, sans-serif", aria=False,
+        font=f"{WEB_FAMILY}, system-ui, sans-serif", aria=False,
     ).configure_axis(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", gridOpacity=0.6).configure_legend(
         labelFontSize=11, titleFontSize=11, titleFontWeight="normal"
     ).configure_view(stroke="#999999")  # fmt: skip
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("rate:N", title=say("learning rate")),
+        alt.Tooltip("layer:N", title=say("layer")),
+        alt.Tooltip("value:N", title=say("value")),
+    ]
 
 
 def _named(name: str) -> alt.Chart:
@@ -121,7 +131,8 @@ def _layer_chart(record: Record, color: Any, x: Any, y: Any) -> alt.Chart:
     chart = _named("curves").transform_filter("datum.f == frame").transform_calculate(l=layers)
     chart = chart.transform_flatten(["y", "l"])
     power = "floor(datum.y)"
-    value = f"isValid(datum.y) ? format(pow(10, datum.y - {power}), '.2f') + 'e' + {power} : 'no value'"
+    none = json.dumps(say("no value"), ensure_ascii=False)
+    value = f"isValid(datum.y) ? format(pow(10, datum.y - {power}), '.2f') + 'e' + {power} : {none}"
     return chart.transform_calculate(layer=_layer_name(record), value=value).encode(x=x, y=y, color=color)
 
 
@@ -145,7 +156,7 @@ def _off_scale(
             if each == kind:
                 found.setdefault((frame, rate), []).append(layer)
         data[kind] = [
-            {"f": frame, "rate": labels[rate], "l": layers_of, "value": kind,
+            {"f": frame, "rate": labels[rate], "l": layers_of, "value": say(MARKS[kind][0]),
              "y": high if kind == "infinite" else round(places[rate], 3)}
             for (frame, rate), layers_of in found.items()
         ]  # fmt: skip
@@ -153,7 +164,7 @@ def _off_scale(
         marks = marks.transform_calculate(layer=_layer_name(record))
         layers.append(
             marks.mark_point(shape=_MARKS[kind], size=30, strokeWidth=1.2, filled=False).encode(
-                x=x, y=y, color=color, tooltip=["rate:N", "layer:N", "value:N"]
+                x=x, y=y, color=color, tooltip=_tooltip()
             )
         )
     return layers

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vanishlab.errors import InputError
+from vanishlab.language.sentences import listed, say
 from vanishlab.recording.record import Record, read_record
 from vanishlab.training.sweep.cells import varying_axes
 from vanishlab.training.sweep.saved import NETWORK_FIELDS, Sweep, load_sweep
@@ -39,8 +40,11 @@ class Source:
         elif self.sweep is not None:
             differs = [field for field in varying_axes(self.sweep) if field in NETWORK_FIELDS]
             for record in self.sweep:
-                fields = [f"{field.replace('_', ' ')} {getattr(record.network, field)}" for field in differs]
-                yield ", ".join(fields) or self.name, record
+                fields = [
+                    say("{field} {value}", field=say(field.replace("_", " ")), value=getattr(record.network, field))
+                    for field in differs
+                ]
+                yield listed(fields) or self.name, record
 
 
 def open_sources(given: Given) -> list[Source]:

@@ -3,26 +3,29 @@
 import re
 from urllib.parse import quote
 
+from vanishlab.plots.web_font import WEB_FAMILY
+
 _LIGHT = "#e6e9ed"
-_FONTS = 'font-family="DejaVu Sans, Verdana, sans-serif"'
 _RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
 _PLAIN = "<>/:;=,.()-+*!@$~?|{}' "  # what a data: address in an attribute may hold as it is
 
 
-def compact(svg: str) -> str:
+def compact(svg: str, font_face: str = "") -> str:
     """Return matplotlib's SVG without what a browser does not need: two thirds of it.
 
     Names of groups, spaces between tags and lists of fonts go; points and places are kept to a tenth of a point, a
-    fifth of a pixel on a dense screen.
+    fifth of a pixel on a dense screen. `font_face` is the rule that brings a font of its own.
     """
+    family = f"{f'{WEB_FAMILY}, ' if font_face else ''}DejaVu Sans, Verdana, sans-serif"
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg).replace("<svg ", f"<svg {_FONTS} ", 1)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg).replace("<svg ", f'<svg font-family="{family}" ', 1)
     svg = re.sub(r' (?:d|points|x|y)="[^"]*"', _rounded, svg)
     svg = re.sub(r' style="[^"]*"', lambda style: re.sub(r"([:;]) ", r"\1", style[0]), svg)
     svg = re.sub(r"(?<=10)([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)(?=<)", _raised, svg)
-    return re.sub(r">\s+<", "><", svg).strip()
+    svg = re.sub(r">\s+<", "><", svg).strip()
+    return svg.replace(">", f"><style>{font_face}</style>", 1) if font_face else svg
 
 
 def _raised(power: "re.Match[str]") -> str:

@@ -5,18 +5,20 @@ import functools
 import hashlib
 import importlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from vanishlab.errors import InputError
 from vanishlab.files import output_file, write_whole
-from vanishlab.language.sentences import speaking
+from vanishlab.language.sentences import listed, paragraph, say, spoken
 from vanishlab.report.sources import Given, Source, open_sources
 from vanishlab.training.processes import one_blas_thread
 from vanishlab.version import __version__
 
 _NEEDS = ("altair", "jinja2", "vl_convert")
 _HERE = Path(__file__).parent / "templates"
+_GLYPHS = "/* glyphs */"  # in the style: where the rule for the Chinese font goes
 
 
 def check_extra() -> None:
@@ -48,6 +50,8 @@ def write_report(
         command   the command line that made this file; this process's own where not given
         progress  called after each part of the page with how many are done, and of how many
 
+    It is in the language that holds where it is called: `with plots.language("zh"): write_report(...)`.
+
     Raises `InputError` without the extra `vanishlab[report]`, for what `open_sources` refuses, and for a file that
     cannot be written.
     """
@@ -59,8 +63,7 @@ def write_report(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         output_file(out, "out")
-        with speaking("en"):  # as the page's own sentences are, whatever the pictures of the command beside it
-            text = render(sources, title=title, command=command, progress=progress)
+        text = render(sources, title=title, command=command, progress=progress)
         return write_whole(out, lambda file: file.write(text.encode()))
     except OSError as error:
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
@@ -73,11 +76,12 @@ def render(
     command: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> str:
-    """Return the page as text."""
+    """Return the page as text, in the language that holds."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from vanishlab.analysis.verdict import WELL, several
+    from vanishlab.analysis.verdict import WELL, named, several
+    from vanishlab.plots.web_font import font_face
     from vanishlab.report.page import config_rows, page_of, rates
 
     with one_blas_thread():
@@ -87,24 +91,37 @@ def render(
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    return environment.get_template("report.html").render(
+    text = environment.get_template("report.html").render(
+        say=say,
+        listed=listed,
+        paragraph=paragraph,
+        named=named,
+        names=lambda network: listed(say(name) for name in network.diagnosis.names),
+        stop={"en": ".", "zh": "。"}[spoken()],
+        language={"en": "en", "zh": "zh-CN"}[spoken()],
         page=page,
         config_rows=config_rows,
         rates=rates,
         several=several,
         well=WELL,
-        style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        style=_GLYPHS + Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
         version=__version__,
     )
+    shown = _unescaped(functools.reduce(lambda whole, script: whole.replace(script, ""), scripts, text))
+    return text.replace(f"<style>{_GLYPHS}", f"<style>{font_face(shown)}", 1)
+
+
+def _unescaped(text: str) -> str:
+    """Return the text with the letters that JSON writes as numbers, which charts show."""
+    return re.sub(r"\\u([0-9a-f]{4})", lambda letter: chr(int(letter[1], 16)), text)
 
 
 def _policy(scripts: list[str]) -> str:
     digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; font-src data:"
 
 
 @functools.cache

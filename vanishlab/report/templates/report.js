@@ -1,4 +1,5 @@
-// The page's own wiring: the slider sets the charts' one parameter, Play moves the slider, headers sort their table.
+// The page's own wiring: the slider sets the charts' one parameter, Play moves the slider, headers sort their table,
+// and what is folded opens when it is linked to or printed.
 for (const player of document.querySelectorAll(".player")) {
   const steps = JSON.parse(player.dataset.steps);
   const slider = player.querySelector("input"), output = player.querySelector("output");
@@ -13,14 +14,14 @@ for (const player of document.querySelectorAll(".player")) {
   }
   const show = () => {
     output.value = steps[slider.value];
-    slider.setAttribute("aria-valuetext", `step ${output.value}`);
+    slider.setAttribute("aria-valuetext", player.dataset.step.replace("#", output.value));
     for (const view of views) view.signal("frame", Number(slider.value)).runAsync();
   };
   let timer = null;
   const stop = () => {
     clearInterval(timer);
     timer = null;
-    button.textContent = "▶ Play";
+    button.textContent = `▶ ${player.dataset.play}`;
   };
   const advance = () => {
     slider.value = Number(slider.value) + 1;
@@ -32,7 +33,7 @@ for (const player of document.querySelectorAll(".player")) {
     if (timer) return stop();
     if (slider.value === slider.max) slider.value = 0;
     show();
-    button.textContent = "❚❚ Pause";
+    button.textContent = `❚❚ ${player.dataset.pause}`;
     timer = setInterval(advance, Math.max(60, Math.min(500, 8000 / steps.length)));
   });
 }
@@ -54,3 +55,22 @@ for (const table of document.querySelectorAll("table.sortable")) {
     body.append(...rows.map((each) => each[1]));
   }));
 }
+
+const folds = [...document.querySelectorAll("details.fold")];
+// A chart that was made in a folded part has no width yet; Vega looks again when the window changes.
+for (const fold of folds) fold.addEventListener("toggle", () => window.dispatchEvent(new Event("resize")));
+const reveal = () => {
+  const fold = document.getElementById(location.hash.slice(1));
+  if (!fold || !folds.includes(fold)) return;
+  fold.open = true;
+  fold.scrollIntoView();
+};
+window.addEventListener("hashchange", reveal);
+for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => setTimeout(reveal));
+reveal();
+let folded = [];
+window.addEventListener("beforeprint", () => {
+  folded = folds.filter((fold) => !fold.open);
+  for (const fold of folded) fold.open = true;
+});
+window.addEventListener("afterprint", () => { for (const fold of folded) fold.open = false; });
