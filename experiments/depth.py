@@ -23,6 +23,8 @@ from vanishlab.language.sentences import say
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
 
+COLUMNS = ("depth", "median", "lowest", "highest")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -66,7 +68,8 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
             # From the last hidden layer to the first there are depth - 1 factors; the readout's delta has no phi.
             factors = (record.delta_rms[:, 0, 0] / record.delta_rms[:, 0, -2]) ** (1 / (depth - 1))  # (run,)
             rows.append([depth, float(np.median(factors)), float(factors.min()), float(factors.max())])
-    print_table("factor of delta per hidden layer, at the start", ("depth", "median", "lowest", "highest"), rows)
+    title = say("factor of delta per hidden layer, at the start")
+    print_table(title, [say(column) for column in COLUMNS], rows)
     titled = {
         say("{activation}, depth {depth}", activation=network.activation, depth=network.depth): records[name]
         for name, (network, _) in variants.items()
@@ -75,7 +78,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(*save_both(comparison(titled, quantity), options.out / quantity))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

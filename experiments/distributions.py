@@ -87,13 +87,16 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         record = train(network, training, data, model=model)
         record.save(options.out / f"{name}.npz")
         after = layer_octaves(model, x, y)
-        rows += rows_of(name, "before", before) + rows_of(name, "after", after)
+        rows += rows_of(name, say("before"), before) + rows_of(name, say("after"), after)
         states = {say("before training"): before, say("after {steps} steps", steps=options.steps): after}
         print(*save_both(octaves_figure(states, describe_network(record)), options.out / name))
-    print_table(f"{len(data.y)} examples of {data.name}, {options.steps} updates", COLUMNS, rows)
+    title = say(
+        "{examples} examples of {data}, {steps} updates", examples=len(data.y), data=data.name, steps=options.steps
+    )
+    print_table(title, [say(column) for column in COLUMNS], rows)
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

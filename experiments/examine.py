@@ -21,6 +21,7 @@ from vanishlab.analysis.diagnosis import conclude
 from vanishlab.analysis.examine import evidence_of_batch
 from vanishlab.cli.console import run
 from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both, three_curves
 from vanishlab.report import check_extra, write_report
 
@@ -94,7 +95,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     )
     print(table)
     if options.report:
-        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(out / "record.npz", out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from vanishlab import NetworkConfig, TrainingConfig, load_data
 from vanishlab.cli.console import run
 from vanishlab.cli.running import train_all
 from vanishlab.config import ActivationName, InitializationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import comparison, save_both
 from vanishlab.report import check_extra, write_report
 
@@ -62,7 +63,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(*save_both(comparison(records, quantity, columns=4), options.out / quantity))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

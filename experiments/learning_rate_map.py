@@ -88,7 +88,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         print(*save_both(figure, options.out / activation))
     if options.report:
         folders = [options.out / name for name in INITIALIZATIONS]
-        print(write_report(folders, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(folders, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

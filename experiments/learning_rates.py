@@ -94,7 +94,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         from vanishlab.report import write_report
 
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from vanishlab.plots import save_both
 TRUTH = (2.0, 3.0)  # intercept and slope
 START = (-1.0, 3.0)
 
+COLUMNS = ("learning rate", "intercept", "slope", "distance to least squares")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -58,11 +60,13 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         [rate, float(path[-1, 0]), float(path[-1, 1]), float(np.linalg.norm(path[-1] - solution))]
         for rate, path in paths.items()
     ]
-    print_table(
-        f"least squares: {solution[0]:.3f} + {solution[1]:.3f} x; stable below {limit:.3f}",
-        ("learning rate", "intercept", "slope", "distance to least squares"),
-        rows,
+    title = say(
+        "least squares: {intercept:.3f} + {slope:.3f} x; stable below {limit:.3f}",
+        intercept=solution[0],
+        slope=solution[1],
+        limit=limit,
     )
+    print_table(title, [say(column) for column in COLUMNS], rows)
     arrays = {f"path_{rate:g}": path for rate, path in paths.items()}
     write_whole(out / "path.npz", lambda file: np.savez(file, solution=solution, **arrays))
     print(*save_both(draw(paths, features, targets, solution), out / "path"))

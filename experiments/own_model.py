@@ -20,8 +20,11 @@ from vanishlab.cli.console import run
 from vanishlab.cli.running import progress
 from vanishlab.cli.tables import layer_rows, print_table
 from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 from vanishlab.plots import history_figure, save_both, three_curves, update_ratio_figure
 from vanishlab.report import check_extra, write_report
+
+COLUMNS = ("layer", "gradient norm", "delta RMS", "activation RMS", "update ratio", "saturated")
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,9 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
 
     record = recorder.record
     record.save(out / "record.npz")
-    columns = ("layer", "gradient norm", "delta RMS", "activation RMS", "update ratio", "saturated")
+    columns = [say(column) for column in COLUMNS]
     quantities = ("gradient_norm", "delta_rms", "activation_rms", "update_ratio", "saturated_fraction")
-    print_table("first step, by the module's name", columns, layer_rows(record, quantities))
+    print_table(say("first step, by the module's name"), columns, layer_rows(record, quantities))
     figures = {
         "three_curves": three_curves(record, 0),
         "update_ratio": update_ratio_figure(record, 0),
@@ -85,7 +88,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     for name, figure in figures.items():
         print(*save_both(figure, out / name))
     if options.report:
-        print(write_report(out / "record.npz", out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(out / "record.npz", out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

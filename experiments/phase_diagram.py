@@ -25,6 +25,7 @@ from vanishlab.cli.running import train_and_save
 from vanishlab.cli.tables import print_table
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.files import output_folder
+from vanishlab.language.refusals import in_words
 from vanishlab.language.sentences import say
 from vanishlab.plots import phase_figure, save_both
 from vanishlab.report import check_extra, write_report
@@ -79,7 +80,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         sigma_w = critical_point(options.activation, options.sigma_b).sigma_w
         networks["critical"] = NetworkConfig(*sizes, "gaussian", sigma_w, options.sigma_b, dtype="float64")
     except InputError as refusal:
-        print(refusal)
+        print(in_words(refusal))
     training = TrainingConfig(seeds=options.seeds, steps=0)
     data = load_data("digits", max_examples=options.max_examples)
     output_folder(options.out)
@@ -87,14 +88,15 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     points = {name: network_point(network) for name, network in networks.items()}
     for name, network in networks.items():
         record = train_and_save(network, training, data, options.out / f"{name}.npz", name)
-        theory: list[object] = ["variance without bound", "", measured_factor(record), "", ""]
+        theory: list[object] = [say("variance without bound"), "", measured_factor(record), "", ""]
         try:
             field = mean_field(options.activation, *points[name])
-            theory = [field.phase, field.chi, measured_factor(record), field.q_star, 6 * field.xi_c]
+            theory = [say(field.phase), field.chi, measured_factor(record), field.q_star, 6 * field.xi_c]
         except InputError as refusal:
-            print(refusal)
+            print(in_words(refusal))
         rows.append([name, *points[name], *theory, float(np.median(record.distinct_share[:, 0, -2]))])
-    print_table(f"{options.activation}, width {options.width}", COLUMNS, rows)
+    title = say("{activation}, width {width}", activation=options.activation, width=options.width)
+    print_table(title, [say(column) for column in COLUMNS], rows)
     diagram = phase_diagram(
         options.activation, around=(max(w for w, _ in points.values()), max(b for _, b in points.values()))
     )
@@ -102,7 +104,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     print(*save_both(phase_figure(diagram, shown, depth=options.depth), options.out / "phase_diagram"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

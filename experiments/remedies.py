@@ -26,6 +26,8 @@ from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.report import check_extra, write_report
 
+COLUMNS = ("remedy", "best learning rate", "test accuracy", "loss", "first/last delta at start", "at end")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -85,12 +87,12 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     data = load_data("digits", max_examples=options.max_examples)
     records = train_all({file_name(name): variant for name, variant in named.items()}, data, options.out)
     league = sorted((league_row(name, records[file_name(name)]) for name in named), key=lambda row: -row[2])
-    columns = ("remedy", "best learning rate", "test accuracy", "loss", "first/last delta at start", "at end")
-    print_table("league table: medians over seeds at each remedy's best learning rate", columns, league)
+    title = say("league table: medians over seeds at each remedy's best learning rate")
+    print_table(title, [say(column) for column in COLUMNS], [[say(row[0]), *row[1:]] for row in league])
     print(*save_both(draw(league, chance=1 / data.num_classes), options.out / "league"))
     if options.report:
         paths = [options.out / f"{name}.npz" for name in records]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 def file_name(name: str) -> str:

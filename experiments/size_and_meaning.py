@@ -41,6 +41,7 @@ SIZES, SHARES = (1e-12, 1e6), (1e-15, 1.0)
 KINDS = {"plain network": "o", "normalised network": "s", "residual network": "D"}
 NARROW, APART = 3.0, 1e-4
 """Decades that delta may win or lose, and the share that must differ, for the corner in the table."""
+COLUMNS = ("where", "networks", "drawn", "reach twice the accuracy of chance", "median accuracy")
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,17 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     dots = [dot(record) for record in load_sweep(options.out).only(keys)]
     chance = 1 / data.num_classes
     rows = []
-    for name, inside in (("in the corner", True), ("outside", False)):
+    for name, inside in ((say("in the corner"), True), (say("outside"), False)):
         for kind in KINDS:
             chosen = [each for each in dots if each.in_the_corner == inside and each.kind == kind]
             trained = sum(each.accuracy >= 2 * chance for each in chosen)
-            rows.append(
-                [name, kind, len(chosen), trained, float(np.median([each.accuracy for each in chosen] or [np.nan]))]
-            )
-    columns = ("where", "networks", "drawn", "reach twice the accuracy of chance", "median accuracy")
-    print_table(f"{len(dots)} networks, {options.steps} steps", columns, rows)
+            middle = float(np.median([each.accuracy for each in chosen] or [np.nan]))
+            rows.append([name, say(kind), len(chosen), trained, middle])
+    title = say("{networks} networks, {steps} steps", networks=len(dots), steps=options.steps)
+    print_table(title, [say(column) for column in COLUMNS], rows)
     print(*save_both(draw(dots, chance), options.out / "size_and_meaning"))
     if options.report:
-        print(write_report(options.out, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(options.out, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

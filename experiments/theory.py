@@ -25,6 +25,7 @@ from vanishlab.cli.running import predict_behind_status, train_and_save
 from vanishlab.cli.tables import print_table
 from vanishlab.files import output_folder
 from vanishlab.language.numbers import power_of_ten
+from vanishlab.language.sentences import say
 from vanishlab.plots import prediction_figure, save_both
 from vanishlab.report import check_extra, write_report
 from vanishlab.theory import critical_point
@@ -88,10 +89,16 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         record = train_and_save(network, training, data, options.out / f"{name}.npz", name)
         rows += compare(name, prediction, record)
         print(*save_both(prediction_figure(prediction, record), options.out / name))
-    print_table(f"{len(data.y)} examples of {data.name}, {options.seeds} seeds at step 0", COLUMNS, rows)
+    title = say(
+        "{examples} examples of {data}, {seeds} seeds at step 0",
+        examples=len(data.y),
+        data=data.name,
+        seeds=options.seeds,
+    )
+    print_table(title, [say(column) for column in COLUMNS], rows)
     if options.report:
         paths = [options.out / f"{name}.npz" for name in networks]
-        print(write_report(paths, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     )
     print(*save_both(figure, options.out / "trainability"))
     if options.report:
-        print(write_report(options.out, options.out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(options.out, options.out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

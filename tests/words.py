@@ -24,7 +24,7 @@ NAMES = {
     ),  # loss is a symbol, as in ∂loss/∂W
     *("NaN", "LSTM", "bfloat16", "requires_grad", "True", "False", "torch", "amp", "GradScaler"),  # code
     *("detach", "no_grad", "item", "numpy", "argmax", "where", "softmax", "round", "squeeze", "unsqueeze", "output"),
-    *("target", "model", "parameters", "__init__", "nn", "Parameter", "ModuleList", "ParameterList", "npz"),
+    *("target", "model", "parameters", "__init__", "nn", "Parameter", "ModuleList", "ParameterList", "npz", "Ctrl"),
 }
 """Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""
 

@@ -21,21 +21,24 @@ from words import english
 
 import vanishlab as vl
 from vanishlab import plots
-from vanishlab.analysis import diagnosis, onset, verdict
+from vanishlab.analysis import onset, verdict
 from vanishlab.analysis.coordinates import scaling
 from vanishlab.analysis.coordinates.expected import Role
+from vanishlab.analysis.remedies import trial
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.rules import depth, layers
 from vanishlab.cli import commands, predictions
 from vanishlab.config import InitializationName
 from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_coordinates import COORDINATES
+from vanishlab.language.chinese_experiments import EXPERIMENTS
 from vanishlab.language.chinese_findings import FINDINGS
 from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
 from vanishlab.language.chinese_report import REPORT
+from vanishlab.language.chinese_terminal import TERMINAL
 from vanishlab.language.chinese_verdicts import VERDICTS
 from vanishlab.language.sentences import listed, say, speaking, spoken, wrapped
 from vanishlab.playground import pictures
@@ -43,7 +46,7 @@ from vanishlab.playground.lessons import LESSONS
 from vanishlab.plots import axes, captions, coordinates, fonts, octaves, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
-from vanishlab.report import answer, maps, page
+from vanishlab.report import answer, maps
 from vanishlab.theory.phases import phase_diagram
 from vanishlab.training.sweep.cells import AXES
 
@@ -71,6 +74,28 @@ def evidence_names() -> Iterator[str]:
             yield from (key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
 
+def imported_from_language(tree: ast.Module) -> set[str]:
+    """Return the names that a module has from `vanishlab.language.sentences`."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {alias.name for node in imports if node.module == "vanishlab.language.sentences" for alias in node.names}
+
+
+def columns_of_tables() -> Iterator[str]:
+    """Yield what stands above the columns of every table: tuples named COLUMNS."""
+    for tree in SOURCES.values():
+        for node in ast.walk(tree):
+            named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("COLUMNS", "RATE_COLUMNS")
+            if named and "say" in imported_from_language(tree):
+                yield from ast.literal_eval(node.value)
+
+
+def questions() -> Iterator[str]:
+    """Yield the questions of the experiments, which are titles of their reports."""
+    for tree in SOURCES.values():
+        if any(ast.unparse(node) == "say(str(__doc__).splitlines()[0])" for node in ast.walk(tree)):
+            yield str(ast.get_docstring(tree)).splitlines()[0]
+
+
 # What `say` is given by a variable: the tables that hold it.
 TABLES = {
     "LAYER_QUANTITIES[quantity].label": tuple(LAYER_QUANTITIES[name].label for name in axes.DRAWN),
@@ -96,7 +121,10 @@ TABLES = {
     "ENDS[among, measure]": tuple(answer.ENDS.values()),
     "NAMES[value]": tuple(maps.NAMES.values()),
     "BARS[value]": tuple(maps.BARS.values()),
-    "column": (*diagnosis.COLUMNS, *page.COLUMNS),
+    "column": tuple(columns_of_tables()),
+    "trial.name": (trial.UNTOUCHED, *trial.changes(lambda: None, None, 1)),
+    "str(__doc__).splitlines()[0]": tuple(questions()),
+    "field.phase": ("ordered", "critical", "chaotic"),
     "verdict.name": verdict.VERDICTS,
     "verdict.cause": (*layers.ABSENT, "time", "flat", "not held", "forward", "backward", "inputs", "targets"),
     "evidence": tuple(evidence_names()),
@@ -154,12 +182,6 @@ def sentences_of(call: ast.Call, function: ast.AST) -> list[str]:
     return found
 
 
-def imported_from_language(tree: ast.Module) -> set[str]:
-    """Return the names that a module has from `vanishlab.language.sentences`."""
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {alias.name for node in imports if node.module == "vanishlab.language.sentences" for alias in node.names}
-
-
 def said() -> Iterator[tuple[str, str]]:
     for path, tree in SOURCES.items():
         if "say" not in imported_from_language(tree):
@@ -189,7 +211,8 @@ def test_every_sentence_is_translated_and_no_translation_is_left_over() -> None:
 
 
 def test_a_sentence_is_translated_once() -> None:
-    catalogues = (PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK, REPORT)
+    catalogues = [PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK]
+    catalogues += [REPORT, TERMINAL, EXPERIMENTS]
     assert len(CHINESE) == sum(map(len, catalogues))
 
 
@@ -209,14 +232,17 @@ SHOWN = ("label", "title", "xlabel", "ylabel", "x_label", "y_label")
 WRITERS = ("set_xlabel", "set_ylabel", "set_title", "suptitle", "set_label_text", "text", "annotate", "sweep_figure")
 
 
-def unsaid(tree: ast.AST) -> list[str]:
-    """Return the literal words that reach a picture without `say`."""
+PRINTERS = ("print", "print_table", "progress_bar", "progress", "counted", "status", "add_task", "add_column")
+
+
+def unsaid(tree: ast.AST, writers: tuple[str, ...] = WRITERS) -> list[str]:
+    """Return the literal words that reach a picture, or a terminal, without `say`."""
     found = []
     for node in ast.walk(tree):
         given: list[ast.expr] = []
         if isinstance(node, ast.Call):
             given += [keyword.value for keyword in node.keywords if keyword.arg in SHOWN]
-            if isinstance(node.func, ast.Attribute | ast.Name) and ast.unparse(node.func).split(".")[-1] in WRITERS:
+            if isinstance(node.func, ast.Attribute | ast.Name) and ast.unparse(node.func).split(".")[-1] in writers:
                 given += node.args
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
@@ -237,7 +263,22 @@ def test_no_word_reaches_a_picture_without_say(path: str) -> None:
     assert set(unsaid(SOURCES[path])) <= known
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in SOURCES
+        if path.startswith(("vanishlab/cli/", "vanishlab/playground/", "vanishlab/analysis/", "vanishlab/theory/"))
+        or Path(path).parent == Path("experiments")
+    ],
+)
+def test_no_word_reaches_a_terminal_without_say(path: str) -> None:
+    known = {sentence for table in TABLES.values() for sentence in table} | {" MB)", "SGD", "sigma_w"}
+    assert set(unsaid(SOURCES[path], PRINTERS)) <= known
+
+
 def test_a_word_without_say_is_noticed() -> None:
+    assert unsaid(ast.parse("print(f'{layers} layers')\nprint(say('layers'), f'{a}: {b}')"), PRINTERS) == [" layers"]
     assert unsaid(ast.parse("ax.set_xlabel('depth of net')\nax.plot(x, label=f'rate {rate}')")) == [
         "depth of net",
         "rate ",

@@ -20,6 +20,7 @@ from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.remedies.snippets import lines_to_paste
 from vanishlab.analysis.verdict import Thresholds
+from vanishlab.language.sentences import say
 from vanishlab.progress import Advance, progress_bar
 from vanishlab.recording.hooks.find_layers import find_layers, unwrapped
 from vanishlab.recording.hooks.held_parameters import Optimizers, as_tuple, held_parameters
@@ -48,7 +49,7 @@ def examine(
 
     Raises `InputError` for a model without layers and for a loss that is not one number.
     """
-    with progress_bar("examining", progress) as advance:
+    with progress_bar(say("examining"), progress) as advance:
         evidence, _ = evidence_of_batch(model, loss_fn, batch, advance)
     if optimizer is not None:
         evidence = replace(evidence, held=_held(model, optimizer, evidence.names))

@@ -18,7 +18,7 @@ from vanishlab.cli.pictures import (
 from vanishlab.cli.running import first_batch, predict_behind_status, train_and_save
 from vanishlab.cli.settings import NAME as SETTINGS
 from vanishlab.cli.settings import SweptTraining, given_settings, write_settings
-from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
+from vanishlab.cli.tables import print_table, rate_columns, rate_rows
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import DATA_NAMES
 from vanishlab.errors import InputError
@@ -81,8 +81,9 @@ def train_command(
     pictures = pictures_of_record(len(training.learning_rates))
     output_folder(out, "record.npz", SETTINGS, *pictures, *(["report.html"] if report else []))
     write_settings(out / SETTINGS, dataset, training, network=network)
-    record = train_and_save(network, training, dataset, out / "record.npz")
-    print_table(f"{len(dataset.y)} examples of {dataset.name}", RATE_COLUMNS, rate_rows(record))
+    record = train_and_save(network, training, dataset, out / "record.npz", say("training"))
+    counted = say("{examples} examples of {data}", examples=len(dataset.y), data=dataset.name)
+    print_table(counted, rate_columns(), rate_rows(record))
     draw_record(record, out)
     if report:
         draw_report([out / "record.npz"], out / "report.html")
@@ -117,7 +118,7 @@ def predict_command(
     record = None
     if measure:
         start = replace(training, learning_rates=training.learning_rates[:1], steps=0, batch_size=None, record_every=1)
-        record = train_and_save(network, start, dataset, out / "record.npz", "measuring")
+        record = train_and_save(network, start, dataset, out / "record.npz", say("measuring"))
     columns, rows = layer_table(prediction, record)
     batch = say("{examples} examples of {data}", examples=prediction.examples, data=prediction.data_name)
     print_table(listed([batch, prediction.loss]), columns, rows)
@@ -246,7 +247,7 @@ def examine_command(
     from vanishlab.analysis.remedies.trial import try_remedies
     from vanishlab.cli.user_code import UserCode
 
-    print(f"importing and running {factory}")
+    print(say("importing and running {factory}", factory=factory))
     code = UserCode(factory, batch, seed)
     output_folder(out, "record.npz", "three_curves.png", "three_curves.svg")
     model, loss_fn, one = code.call()

@@ -16,7 +16,8 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from vanishlab.errors import InputError, check_choice, nearest
-from vanishlab.language.sentences import LanguageName
+from vanishlab.language.refusals import in_words
+from vanishlab.language.sentences import LANGUAGES, LanguageName, say, speaking
 from vanishlab.terminal import silence
 
 _INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
@@ -51,7 +52,7 @@ def run(
         finally:
             sys.stdout.flush()
     except InputError as error:
-        _fail(program, str(error))
+        _fail(program, error)
     except BrokenPipeError:  # the reader, `head` say, has had enough
         silence(sys.stdout)
     except OSError as error:
@@ -60,7 +61,8 @@ def run(
         silence(sys.stdout)
         _fail(program, f"{error.filename or 'what is printed'} must have room to be written to, got {error.strerror}")
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        with speaking(_asked()):
+            print(f"{program}: {say('interrupted')}", file=sys.stderr)
         sys.exit(_INTERRUPTED)
 
 
@@ -135,7 +137,7 @@ def _columns(count: int) -> Iterator[None]:
 
 def _add_language(later: Callable[..., None], function: Callable[..., object]) -> None:
     """Let tyro see one more argument of `later` than `function` has: --language."""
-    flag = Annotated[LanguageName, tyro.conf.arg(help="Language of what is drawn: English or Chinese.")]
+    flag = Annotated[LanguageName, tyro.conf.arg(help="Language of what is drawn and printed: English or Chinese.")]
     signature = inspect.signature(function)
     last = inspect.Parameter("language", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=flag)
     vars(later)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), last])
@@ -203,8 +205,17 @@ def _field(flag: str) -> str:
     return flag.replace("-", "_")
 
 
-def _fail(program: str, message: str) -> None:
+def _asked() -> str:
+    """Return the language that the arguments ask for, whether they can be parsed or not."""
+    given = " ".join(sys.argv[1:])
+    found = re.search(r"(?:^| )--language[ =](\w+)", given)
+    return found[1] if found is not None and found[1] in LANGUAGES else "en"
+
+
+def _fail(program: str, refusal: object) -> None:
+    with speaking(_asked()):
+        message, error = in_words(refusal), say("error")
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
-    print(f"{program}: error: {message}", file=sys.stderr)
+    print(f"{program}: {error}: {message}", file=sys.stderr)
     sys.exit(_MISTAKE)

@@ -31,7 +31,7 @@ def draw_record(record: "Record", folder: Path) -> None:
     from vanishlab import plots
 
     if len(record.step) == 0:
-        print("no step was recorded, so there is nothing to draw")
+        print(say("no step was recorded, so there is nothing to draw"))
         return
     figures = {
         "start": plots.three_curves(record, 0),
@@ -70,6 +70,6 @@ def draw_report(paths: list[Path], out: Path) -> None:
     from vanishlab.cli.running import counted
     from vanishlab.report import write_report
 
-    with counted("drawing the report") as told:
+    with counted(say("drawing the report")) as told:
         written = write_report(paths, out, progress=told)
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

@@ -12,6 +12,7 @@ from vanishlab.config import NetworkConfig
 from vanishlab.errors import InputError
 from vanishlab.files import write_whole
 from vanishlab.language.numbers import power_of_ten
+from vanishlab.language.refusals import in_words
 from vanishlab.language.sentences import say
 from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
 
@@ -80,7 +81,7 @@ def phase_text(network: NetworkConfig) -> str:
     try:
         field = network_mean_field(network)
     except InputError as refusal:
-        return say("phase: none; {reason}", reason=refusal)
+        return say("phase: none; {reason}", reason=in_words(refusal))
     scales = {"xi_q": field.xi_q, "xi_c": field.xi_c, "xi_grad": field.xi_grad}
     if math.isfinite(field.xi_c):
         depths = say(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
+from vanishlab.cli.tables import print_table, rate_columns, rate_rows
 from vanishlab.config import LossName, NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError
 from vanishlab.files import output_folder
-from vanishlab.language.sentences import spoken
+from vanishlab.language.sentences import say, spoken
 from vanishlab.terminal import terminal
 
 if TYPE_CHECKING:
@@ -36,10 +36,15 @@ def train_and_save(
             record = train(network, training, data, progress=lambda step: advance())
         except TrainingInterrupted as interrupt:
             interrupt.record.save(path)
-            print(f"\nsaved {len(interrupt.record.step)} recorded steps to {path}", file=sys.stderr)
+            _say_saved(interrupt.record, path)
             raise
     record.save(path)
     return record
+
+
+def _say_saved(record: "Record", path: Path) -> None:
+    saved = say("saved {steps} recorded steps to {path}", steps=len(record.step), path=path)
+    print(f"\n{saved}", file=sys.stderr)
 
 
 def first_batch(data: "Dataset", batch_size: int | None) -> "Dataset":
@@ -57,7 +62,8 @@ def predict_behind_status(network: NetworkConfig, data: "Dataset", loss: LossNam
     from vanishlab.theory.prediction import predict
     from vanishlab.training.processes import one_blas_thread
 
-    said = f"predicting {network.depth + 1} layers on {len(data.y)} examples"
+    sentence = "predicting {layers} layers on {examples} examples"
+    said = say(sentence, layers=network.depth + 1, examples=len(data.y))
     with terminal(stderr=True).status(said), one_blas_thread():
         return predict(network, data, loss, progress=False)
 
@@ -87,7 +93,9 @@ def train_all(
                 for name, (network, training) in variants.items()
             }
     rows = [[name, *row] for name, record in records.items() for row in rate_rows(record)]
-    print_table(f"{len(data.y)} examples of {data.name}, medians over seeds", ("network", *RATE_COLUMNS), rows)
+    sentence = "{examples} examples of {data}, medians over seeds"
+    title = say(sentence, examples=len(data.y), data=data.name)
+    print_table(title, (say("network"), *rate_columns()), rows)
     return records
 
 
@@ -115,7 +123,7 @@ def _train_together(
 
     def keep_part(path: Path, record: "Record") -> None:
         record.save(path)
-        print(f"\nsaved {len(record.step)} recorded steps to {path}", file=sys.stderr)
+        _say_saved(record, path)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the helpers have the other cores
@@ -173,11 +181,13 @@ def duration(seconds: float) -> str:
     >>> duration(0.2), duration(75), duration(9000)
     ('a second', '75 seconds', '2.5 hours')
     """
-    for size, name in ((48 * 3600, "days"), (2 * 3600, "hours"), (120, "minutes")):
-        if seconds >= size:
-            unit = {"days": 86400, "hours": 3600, "minutes": 60}[name]
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds:.2g} seconds" if seconds >= 1.5 else "a second"
+    if seconds >= 48 * 3600:
+        return say("{days:.2g} days", days=seconds / 86400)
+    if seconds >= 2 * 3600:
+        return say("{hours:.2g} hours", hours=seconds / 3600)
+    if seconds >= 120:
+        return say("{minutes:.2g} minutes", minutes=seconds / 60)
+    return say("{seconds:.2g} seconds", seconds=seconds) if seconds >= 1.5 else say("a second")
 
 
 _LONG = 600.0  # seconds, from where on the time that something takes is said in a line
@@ -198,8 +208,8 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
             if not told and (taken := time.monotonic() - begun) > _TIMED:
                 told = True
                 if (left := taken / done * (total - done)) > _LONG:
-                    line = f"{label} takes about {duration(left)}; Ctrl-C ends it and keeps what there is"
-                    bars.console.print(line, soft_wrap=True)
+                    sentence = "{label} takes about {time}; Ctrl-C ends it and keeps what there is"
+                    bars.console.print(say(sentence, label=label, time=duration(left)), soft_wrap=True)
 
         yield advance
 

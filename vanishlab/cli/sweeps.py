@@ -11,9 +11,9 @@ import numpy as np
 
 from vanishlab.cli.running import duration
 from vanishlab.cli.settings import NAME as SETTINGS
-from vanishlab.cli.tables import print_table
+from vanishlab.cli.tables import out_of, print_table
 from vanishlab.errors import InputError, first_line
-from vanishlab.language.sentences import say
+from vanishlab.language.sentences import listed, say
 from vanishlab.recording.record import Record
 from vanishlab.terminal import terminal
 from vanishlab.training.sweep.chunks import Chunk
@@ -31,13 +31,14 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
     missing = _missing(plan, out)
     runs = _runs(missing)
     seconds = estimate_seconds(plan, missing)
-    where = f"{plan.workers} process{'es' * (plan.workers > 1)}"
+    counts = {"runs": plan.runs, "finished": plan.runs - runs, "left": runs, "chunks": len(missing)}
+    print(say("{runs} runs, {finished} of them finished; {left} runs in {chunks} chunks to do", **counts))
     if executor is not None:
-        where = "one core, less on the cluster"
+        time_said = say("about {time} on one core, less on the cluster", time=duration(seconds))
     else:
-        seconds /= plan.workers
-    print(f"{plan.runs} runs, {plan.runs - runs} of them finished; {runs} runs in {len(missing)} chunks to do")
-    print(f"about {duration(seconds)} on {where}", flush=True)
+        sentence = "about {time} on {workers} process" if plan.workers == 1 else "about {time} on {workers} processes"
+        time_said = say(sentence, time=duration(seconds / plan.workers), workers=plan.workers)
+    print(time_said, flush=True)
     failed: SweepFailed | None = None
     done = 0
     try:
@@ -48,11 +49,8 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
         failed = failure
     except KeyboardInterrupt:
         kept = plan.runs - _runs(_missing(plan, out))  # Ctrl-C may have come between a file and its being counted
-        print(
-            f"\nstopped: {kept} of {plan.runs} runs are finished and kept in {out}; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
+        sentence = "stopped: {kept} of {runs} runs are finished and kept in {out}; the same command goes on from there"
+        print("\n" + say(sentence, kept=kept, runs=plan.runs, out=out), file=sys.stderr)
         raise
     if done:
         saved = load_sweep(out)
@@ -63,8 +61,8 @@ def run_and_report(plan: Plan, out: Path, executor: Executor | None = None) -> N
         print(saved.to_csv(out / "runs.csv"))
     if failed is not None:
         for each in failed.failures:
-            print(f"failed: {each}", file=sys.stderr)
-        print(f"details in {out / 'failures'}; the same command tries again", file=sys.stderr)
+            print(say("failed: {what}", what=each), file=sys.stderr)
+        print(say("details in {folder}; the same command tries again", folder=out / "failures"), file=sys.stderr)
         sys.exit(1)
 
 
@@ -110,15 +108,18 @@ def _bar(runs: int) -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     # The speed of the last half hour, since a chunk may take minutes.
     with Bar(*columns, TimeRemainingColumn(), console=terminal(stderr=True), speed_estimate_period=1800) as bar:
-        task = bar.add_task(f"0 of {runs} runs", total=1.0)
+        task = bar.add_task(say("{done} of {runs} runs", done=0, runs=runs), total=1.0)
         begun = time.monotonic()
 
         def show(now: Progress) -> None:
             rate = (now.done - now.before) / max(time.monotonic() - begun, 1e-9)
-            text = f"{now.done} of {now.runs} runs, {now.diverged} diverged"
-            text += f", {now.failed} failed" if now.failed else ""
-            text += f", {rate:.3g} runs/s" if now.done > now.before else ""
-            bar.update(task, description=text, completed=now.share)
+            parts = [
+                say("{done} of {runs} runs", done=now.done, runs=now.runs),
+                say("{diverged} diverged", diverged=now.diverged),
+                say("{failed} failed", failed=now.failed) if now.failed else "",
+                say("{rate:.3g} runs/s", rate=rate) if now.done > now.before else "",
+            ]
+            bar.update(task, description=listed(parts), completed=now.share)
 
         yield show
 
@@ -156,21 +157,26 @@ def _row(record: Record) -> list[object]:
     accuracy = record.over_seeds(record.test_accuracy[:, -1] if tested else record.at_end(record.accuracy))
     best = int(np.argmax(np.nan_to_num(accuracy.median, nan=-1.0)))
     fields = [getattr(record.network, name) for name in NETWORK_FIELDS]
-    diverged = f"{int(record.diverged.sum())} of {record.runs}"
+    diverged = out_of(int(record.diverged.sum()), record.runs)
     start = float(ratio.median[best, 0]) if ratio.median.shape[1] else np.nan
     return [*fields, float(accuracy.learning_rate[best]), float(accuracy.median[best]), start, diverged]
 
 
 def _print_rows(rows: list[list[object]], out: Path) -> None:
     """Print a table of the networks, the fields that all have in common left out."""
-    rest = ("best learning rate", "accuracy there", "first/last delta at start", "diverged")
+    rest = (
+        say("best learning rate"),
+        say("accuracy there"),
+        say("first/last delta at start"),
+        say("diverged"),
+    )
     shown = [place for place in range(len(NETWORK_FIELDS)) if len({str(row[place]) for row in rows}) > 1]
     shown += range(len(NETWORK_FIELDS), len(NETWORK_FIELDS) + len(rest))
     columns = [(*NETWORK_FIELDS, *rest)[place] for place in shown]
     print_table(
-        f"networks, medians over seeds ({len(rows)})",
+        say("networks, medians over seeds ({networks})", networks=len(rows)),
         columns,
         [[row[place] for place in shown] for row in rows[:_ROWS]],
     )
     if len(rows) > _ROWS:
-        print(f"{len(rows) - _ROWS} more networks in {out / 'runs.csv'}")
+        print(say("{more} more networks in {file}", more=len(rows) - _ROWS, file=out / "runs.csv"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vanishlab.language.sentences import say
 from vanishlab.recording.layer_groups import at_most
 from vanishlab.recording.over_seeds import median
 from vanishlab.terminal import terminal
@@ -46,7 +47,9 @@ def layer_rows(record: "Record", quantities: Sequence[str], step: int = 0) -> li
         parts = [each[block.first : block.last] for each in values]
         medians = [float(median(known)) if (known := part[~np.isnan(part)]).size else np.nan for part in parts]
         layers = block.last - block.first
-        rows.append([block.name if layers == 1 else f"{block.name} ({layers} layers)", *medians])
+        rows.append(
+            [block.name if layers == 1 else say("{block} ({layers} layers)", block=block.name, layers=layers), *medians]
+        )
     return rows
 
 
@@ -55,8 +58,13 @@ RATE_COLUMNS = (
 )  # fmt: skip
 
 
+def rate_columns() -> list[str]:
+    """Return `RATE_COLUMNS` in the language that holds."""
+    return [say(column) for column in RATE_COLUMNS]
+
+
 def rate_rows(record: "Record") -> list[list[object]]:
-    """Return a row for each learning rate, medians over seeds, for `print_table` under `RATE_COLUMNS`."""
+    """Return a row for each learning rate, medians over seeds, for `print_table` under `rate_columns`."""
     ratio = record.first_last_ratio("delta_rms")  # (run, step)
     test = record.test_accuracy[:, -1] if len(record.test_step) else np.full(record.runs, np.nan)
     first = record.select(step=record.step[:1])  # without a step where none was recorded
@@ -66,5 +74,10 @@ def rate_rows(record: "Record") -> list[list[object]]:
     rows: list[list[object]] = []
     for place, rate in enumerate(np.unique(record.learning_rate)):
         diverged = record.diverged[record.learning_rate == rate]
-        rows.append([float(rate), *(float(each[place]) for each in middle), f"{diverged.sum()} of {len(diverged)}"])
+        rows.append([float(rate), *(float(each[place]) for each in middle), out_of(diverged.sum(), len(diverged))])
     return rows
+
+
+def out_of(count: int, all_of: int) -> str:
+    """Return how many of how many."""
+    return say("{count} of {all}", count=count, all=all_of)

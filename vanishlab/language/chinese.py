@@ -5,12 +5,16 @@ and dtypes) stay as they are.
 """
 
 from vanishlab.language.chinese_coordinates import COORDINATES
+from vanishlab.language.chinese_experiments import EXPERIMENTS
 from vanishlab.language.chinese_findings import FINDINGS
 from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
 from vanishlab.language.chinese_report import REPORT
+from vanishlab.language.chinese_terminal import TERMINAL
 from vanishlab.language.chinese_verdicts import VERDICTS
 
-CHINESE: dict[str, str] = PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT
+CHINESE: dict[str, str] = (
+    PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT | TERMINAL | EXPERIMENTS
+)

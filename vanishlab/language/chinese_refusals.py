@@ -19,7 +19,6 @@ REFUSALS: dict[str, str] = {
     "{field} must name at least one {what}, got none": "{field} 至少要有一项，而一项也没有",
     "{field} must have at least one value, got none": "{field} 至少要有一个值，而一个也没有",
     "{field} must not repeat a value, got {value} twice": "{field} 的值不能重复，而 {value} 出现了两次",
-    "{field} must be {rule}, got {value}": "{field} 必须是 {rule}，而不是 {value}",
     "{kind} has no field {name}": "{kind} 没有字段 {name}",
     # Configs
     "sigma_w and sigma_b apply to initialization 'gaussian' or 'orthogonal' only, got {values} with {initialization}": (
@@ -263,6 +262,20 @@ REFUSALS: dict[str, str] = {
         "模型在记录之前必须先调用一次，{name} 还没有初始化"
     ),
     # Why a remedy was not tried
+    "where a layer should be called, or the graph joined, only you know": "该在哪里调用这一层、接上计算图，只有你知道",
+    "a recurrent cell of another kind is another model": "换一种循环单元就是另一个模型了",
+    "where a slope is infinite, only you know what should stand": "斜率无穷大的地方该换成什么，只有你知道",
+    "what should stand for a step function, only you know": "阶跃函数该换成什么，只有你知道",
+    "where the model keeps its weights is a matter of its code": "模型把权重放在哪里，是它代码的事",
+    "which of the shapes is meant, only you know": "该用哪一种形状，只有你知道",
+    "whether the model should end before, only you know": "模型是否该在那之前结束，只有你知道",
+    "the batches are taken as they are given": "批次按给出的样子使用",
+    "here the optimizer holds every parameter that asks for a gradient": "这里的优化器包含所有要求梯度的参数",
+    "build_model must draw other weights for each seed, got the same for seeds {seeds}: it may set a seed of its own, "
+    "and the range over seeds says nothing": (
+        "build_model 必须为每个随机种子抽取不同的权重，而种子 {seeds} 的权重相同：它可能自己设了种子，"
+        "那么各种子之间的范围就没有意义"
+    ),
     "it has no linear or convolutional layer": "其中没有线性层或卷积层",
     "the weight of {layer} is made of other parameters": "{layer} 的权重由别的参数算出",
     "{layer} has no shape before its first batch": "{layer} 在第一个批次之前没有形状",

@@ -13,6 +13,7 @@ from vanishlab.language.chinese_refusals import REFUSALS
 from vanishlab.language.sentences import spoken
 
 _NEAREST = re.compile(r" \(did you mean ('.*'|--[\w-]+)\?\)$")
+_NAME = r"[\w. ]*?"  # of a field: a whole refusal before a colon is none
 _NESTED = ("why",)  # places that hold a refusal of their own
 
 
@@ -58,5 +59,5 @@ def _form(sentence: str) -> re.Pattern[str]:
     for literal, name, _, _ in string.Formatter().parse(sentence):
         parts.append(re.escape(literal))
         if name is not None:
-            parts.append(f"(?P<{name}>.*?)")
+            parts.append(f"(?P<{name}>{_NAME if name == 'field' else '.*?'})")
     return re.compile("".join(parts), re.DOTALL)

@@ -71,7 +71,7 @@ def of_sweep(sweep: "Sweep") -> str:
 
 def of_remedies(remedies: "RemedyTable") -> str:
     """Return what each remedy did, the best first."""
-    return card(remedies.title, table(remedies.columns, remedies.rows()), lines(remedies.remarks()))
+    return card(remedies.title, table(list(map(say, remedies.columns)), remedies.rows()), lines(remedies.remarks()))
 
 
 def _some(values: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from vanishlab.analysis.verdict import WELL
+from vanishlab.language.refusals import in_words
 from vanishlab.language.sentences import LANGUAGES, say, speaking, spoken
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.pictures import END, START, THEORY, Picture, pictures_of
@@ -91,7 +92,7 @@ def waiting(words: str, before: str = "") -> str:
 
 def failure(sentence: str) -> str:
     """Return the one sentence for what could not be done."""
-    words = say("This cannot be done: {why}.", why=sentence.rstrip("."))
+    words = say("This cannot be done: {why}.", why=in_words(sentence.rstrip(".")))
     return _block(f'<div class="vl-verdict vl-failed" role="alert">{escape(words)}</div>')
 
 
@@ -211,9 +212,9 @@ def _findings(result: Result) -> str:
     if result.stopped:
         lines.append(say("Stopped after {step} of {steps} steps.", step=step, steps=result.settings.steps))
     if result.unpredicted:
-        lines.append(say("No prediction: {why}.", why=result.unpredicted))
+        lines.append(say("No prediction: {why}.", why=in_words(result.unpredicted)))
     if result.pointless:
-        lines.append(say("No place in the phase diagram: {why}.", why=result.pointless))
+        lines.append(say("No place in the phase diagram: {why}.", why=in_words(result.pointless)))
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<div class="vl-verdict {well}"><b>{escape(names)}</b><p>{escape(sentences)}</p></div>{told}'
 

@@ -9,7 +9,7 @@ import webbrowser
 from pathlib import Path
 
 from vanishlab.errors import InputError, check_choice, check_integer
-from vanishlab.language.sentences import LANGUAGES
+from vanishlab.language.sentences import LANGUAGES, say
 from vanishlab.playground.guard import ASGIApp, Message, OwnPageOnly, Receive, Send
 
 PORT = 2718
@@ -32,7 +32,7 @@ def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, br
         # A second is what pages still open are given at the end.
         app = OwnPageOnly(page_app(language), host, port)
         config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
-        print(f"the playground is at {url(host, port)} until Ctrl-C", flush=True)
+        print(say("the playground is at {address} until Ctrl-C", address=url(host, port)), flush=True)
         if browser:
             webbrowser.open(url(host, port))  # the socket listens already
         uvicorn.Server(config).run(sockets=[listener])

@@ -31,6 +31,7 @@ from vanishlab.config import LossName, NetworkConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError, check_choice, check_integer
 from vanishlab.faces import shown_as
+from vanishlab.language.sentences import say
 from vanishlab.progress import progress_bar
 from vanishlab.theory.batch_norm.levels import batch_levels
 from vanishlab.theory.layers.covariances import check_range
@@ -259,7 +260,7 @@ def predict(
             )
         try:
             floats = np.errstate(over="raise", divide="raise", invalid="raise")
-            with floats, progress_bar("predicting", progress) as advance:
+            with floats, progress_bar(say("predicting"), progress) as advance:
                 levels = batch_levels(network, data, loss, advance)
         except InputError:
             raise
@@ -269,7 +270,7 @@ def predict(
             ) from error
     else:
         check_range(network, data)
-        with progress_bar("predicting", progress) as advance:
+        with progress_bar(say("predicting"), progress) as advance:
             levels = pair_levels(network, data, loss, advance)
     width = levels.width
     by_width = np.stack([width.delta, width.gradient, width.activation])  # (quantity, layer)

@@ -11,11 +11,13 @@ import numpy as np
 from vanishlab.analysis.verdict import WELL
 from vanishlab.faces import shown_as
 from vanishlab.language.numbers import PowerOfTen
-from vanishlab.language.sentences import say
+from vanishlab.language.refusals import in_words
+from vanishlab.language.sentences import listed, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+COLUMNS = ("remedy", "mends", "loss", "delta, first / last", "distinct share", "verdict")
 _LEARNED = 0.999  # a constant that is found by descent is a little off
 _LARGER = 10.0  # times that delta has to grow to be called larger: seeds and steps move it by less
 
@@ -100,32 +102,36 @@ class RemedyTable:
 
         table = Table(title=self.title)
         for column in self.columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(say(column), overflow="fold")
         for row in self.rows():
             table.add_row(*row)
         return Group(table, *self.remarks())
 
-    columns = ("remedy", "mends", "loss", "delta, first / last", "distinct share", "verdict")
+    columns = COLUMNS
 
     @property
     def title(self) -> str:
         """What the numbers are of."""
-        return f"after {self.steps} steps; medians over {len(self.untouched.loss)} seeds (lowest to highest)"
+        sentence = "after {steps} steps; medians over {seeds} seeds (lowest to highest)"
+        return say(sentence, steps=self.steps, seeds=len(self.untouched.loss))
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the table's rows, an entry for each of `columns`."""
         rows = []
         for trial in (*self.trials, self.untouched):
-            mended = "" if trial is self.untouched else "yes" if self.mends(trial) else "no"
-            said = ", ".join(dict.fromkeys(itertools.chain(*trial.verdicts)))
+            mended = "" if trial is self.untouched else say("yes" if self.mends(trial) else "no")
+            said = listed(say(name) for name in dict.fromkeys(itertools.chain(*trial.verdicts)))
             spreads = [_spread(values) for values in (trial.loss, trial.ratio, trial.distinct)]
-            rows.append((trial.name, mended, *spreads, said))
+            rows.append((say(trial.name), mended, *spreads, said))
         return rows
 
     def remarks(self) -> list[str]:
         """Return what stands below the table, line by line."""
-        warning = [f"warning: {self.warning}"] if self.warning else []
-        not_tried = [f"not tried: {name} ({reason})" for name, reason in self.not_tried.items()]
+        warning = [say("warning: {warning}", warning=in_words(self.warning))] if self.warning else []
+        not_tried = [
+            say("not tried: {remedy} ({why})", remedy=say(name), why=in_words(reason))
+            for name, reason in self.not_tried.items()
+        ]
         return [*warning, *self._size_alone(), *not_tried]
 
     def _size_alone(self) -> list[str]:
@@ -139,11 +145,11 @@ class RemedyTable:
             "examples stay alike: it is not size that is missing"
         )
         return [
-            say(sentence, remedy=trial.name, gain=PowerOfTen(math.log10(gain(trial))))
+            say(sentence, remedy=say(trial.name), gain=PowerOfTen(math.log10(gain(trial))))
             for trial in self.trials
             if self.untouched.collapsed and trial.collapsed and _LARGER < gain(trial) < math.inf
         ]
 
 
 def _spread(values: tuple[float, ...]) -> str:
-    return f"{np.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    return say("{median:.3g} ({low:.3g} to {high:.3g})", median=np.median(values), low=min(values), high=max(values))

@@ -24,6 +24,7 @@ from vanishlab.analysis.rules.loss import constant_loss
 from vanishlab.analysis.rules.meaning import last_share
 from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
+from vanishlab.language.sentences import say
 from vanishlab.progress import progress_bar
 from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.recorder import GradientRecorder
@@ -35,6 +36,20 @@ _LARGEST_UPDATE = 0.01
 _CLIP_NORM = 1.0
 _RECORDED = 10  # steps of a trial that are looked at
 _LOSS_SCALE = 2.0**15  # the largest power of two in float16; halved where a gradient is not finite, as GradScaler does
+
+UNTOUCHED = "none (as it is)"
+NOT_TRIED = {
+    "reconnecting": "where a layer should be called, or the graph joined, only you know",
+    "gates": "a recurrent cell of another kind is another model",
+    "finite slopes": "where a slope is infinite, only you know what should stand",
+    "a slope": "what should stand for a step function, only you know",
+    "registration": "where the model keeps its weights is a matter of its code",
+    "equal shapes": "which of the shapes is meant, only you know",
+    "logits": "whether the model should end before, only you know",
+    "scaled data": "the batches are taken as they are given",
+    "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
+}
+"""Why a remedy is never tried, by its name."""
 
 
 @dataclass(frozen=True)
@@ -80,26 +95,16 @@ def try_remedies(
     if not seeds:
         raise InputError("seeds must name at least one seed, got none")
     plain = Setting(learning_rate)
-    not_tried = {
-        "reconnecting": "where a layer should be called, or the graph joined, only you know",
-        "gates": "a recurrent cell of another kind is another model",
-        "finite slopes": "where a slope is infinite, only you know what should stand",
-        "a slope": "what should stand for a step function, only you know",
-        "registration": "where the model keeps its weights is a matter of its code",
-        "equal shapes": "which of the shapes is meant, only you know",
-        "logits": "whether the model should end before, only you know",
-        "scaled data": "the batches are taken as they are given",
-        "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
-    }
+    not_tried = dict(NOT_TRIED)
     trials = []
-    with torch.random.fork_rng(), progress_bar("trying remedies", progress) as advance:
+    with torch.random.fork_rng(), progress_bar(say("trying remedies"), progress) as advance:
         if warning := _why_alike(build_model, seeds):
             warnings.warn(warning, stacklevel=2)
         nothing_learned = _nothing_learned(build_model, loss_fn, kept[0], seeds[0])
-        untouched = _trial("none (as it is)", None, plain, build_model, loss_fn, kept, steps, seeds)
-        changes = _changes(loss_fn, kept[0], steps)
-        for place, (name, change) in enumerate(changes.items(), 1):
-            advance(place / (len(changes) + 1))
+        untouched = _trial(UNTOUCHED, None, plain, build_model, loss_fn, kept, steps, seeds)
+        all_changes = changes(loss_fn, kept[0], steps)
+        for place, (name, change) in enumerate(all_changes.items(), 1):
+            advance(place / (len(all_changes) + 1))
             try:
                 trials.append(_trial(name, change, plain, build_model, loss_fn, kept, steps, seeds))
             except surgery.NotApplicable as reason:
@@ -136,7 +141,9 @@ def _why_alike(build_model: Callable[[], nn.Module], seeds: Sequence[int]) -> st
     )
 
 
-def _changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str, Change]:
+def changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str, Change]:
+    """Return what can be tried, by name."""
+
     def modules(change: ModuleChange) -> Change:
         def apply(model: nn.Module, setting: Setting) -> Setting:
             evidence, _ = evidence_of_batch(model, loss_fn, batch)
