@@ -17,6 +17,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_plots import DIGITS, EDGE_CASES, FIGURES, make_ax, make_record
+from torch.nn import functional
 from words import english
 
 import vanishlab as vl
@@ -26,6 +27,7 @@ from vanishlab.analysis.coordinates import scaling
 from vanishlab.analysis.coordinates.expected import Role
 from vanishlab.analysis.remedies import trial
 from vanishlab.analysis.remedies.advice import REMEDIES
+from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.rules import depth, layers
 from vanishlab.cli import commands, predictions
 from vanishlab.config import InitializationName
@@ -84,8 +86,9 @@ def columns_of_tables() -> Iterator[str]:
     """Yield what stands above the columns of every table: tuples named COLUMNS."""
     for tree in SOURCES.values():
         for node in ast.walk(tree):
-            named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("COLUMNS", "RATE_COLUMNS")
-            if named and "say" in imported_from_language(tree):
+            if not isinstance(node, ast.Assign) or "say" not in imported_from_language(tree):
+                continue
+            if ast.unparse(node.targets[0]) in ("COLUMNS", "RATE_COLUMNS"):
                 yield from ast.literal_eval(node.value)
 
 
@@ -95,6 +98,8 @@ def questions() -> Iterator[str]:
         if any(ast.unparse(node) == "say(str(__doc__).splitlines()[0])" for node in ast.walk(tree)):
             yield str(ast.get_docstring(tree)).splitlines()[0]
 
+
+TRIALS = (trial.UNTOUCHED, *trial.changes(functional.mse_loss, None, 1))
 
 # What `say` is given by a variable: the tables that hold it.
 TABLES = {
@@ -122,7 +127,7 @@ TABLES = {
     "NAMES[value]": tuple(maps.NAMES.values()),
     "BARS[value]": tuple(maps.BARS.values()),
     "column": tuple(columns_of_tables()),
-    "trial.name": (trial.UNTOUCHED, *trial.changes(lambda: None, None, 1)),
+    "trial.name": TRIALS,
     "str(__doc__).splitlines()[0]": tuple(questions()),
     "field.phase": ("ordered", "critical", "chaotic"),
     "verdict.name": verdict.VERDICTS,
@@ -505,6 +510,16 @@ def test_a_diagnosis_is_chinese_with_its_evidence_and_remedies() -> None:
     assert CHINESE["vanishing"] in text and CHINESE["decades per layer"] in text
     assert english(text) <= {"blocks", "linear", "readout"}
     assert CHINESE["vanishing"] not in str(vl.diagnose(record))
+
+
+def test_the_table_of_remedies_is_chinese() -> None:
+    tried = [Trial(name, (1.0, 0.5), (0.1, 0.2), (0.3, 0.4), (("vanishing",), ("healthy",))) for name in TRIALS]
+    table = RemedyTable(tried[0], tuple(tried[1:]), dict(trial.NOT_TRIED), 3, nothing_learned=2.0)
+    with speaking("zh"):
+        text = f"{table}"
+    assert english(text) == {"build_model"} & english(text)
+    assert CHINESE["mends"] in text and CHINESE["vanishing"] in text and "1.2" not in text
+    assert "mends" in str(table) and CHINESE["mends"] not in str(table)
 
 
 @pytest.mark.slow
