@@ -31,7 +31,7 @@ from vanishlab import MLP, Dataset, InputError, NetworkConfig, load_data, predic
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName, InitializationName, LossName
 from vanishlab.network.activation_modules import activation_module
-from vanishlab.training.loop import run_losses
+from vanishlab.network.losses import run_losses
 
 EXAMPLES = 32
 FAMILIES = {
