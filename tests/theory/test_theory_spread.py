@@ -150,23 +150,29 @@ def test_normalised_layers_bring_no_signal_of_their_own_home(digits, normalizati
     assert (np.abs(off) < 3 * error + 0.03).all()
 
 
-def test_the_variance_is_that_of_the_sum_it_stands_for():
+@pytest.mark.parametrize("skips", [False, True])
+def test_the_variance_is_that_of_the_sum_it_stands_for(skips):
     """Every fluctuation is a vector over independent layers: log |delta_l|^2 and the gradient's, as they are written.
 
     R_j = carry_j R_{j-1} + Y_j, R'_j = carry_j R'_{j-1} + S_j, R_0 = R'_0 = 0, and
     D_l = sum_{j >= l} slope_j R_{j-1} + rho_l t R_L + sum_{i >= l} X_i, with R'_{l-1} and V_i for X_i in the gradient.
+    A branch of the share b has b Y_j for Y_j, and beside it what it meets of the skip by chance.
     """
     draw, depth = np.random.default_rng(0), 4
     chain = Chain(
         width=draw.integers(20, 60, depth).astype(float), carry=draw.uniform(0.5, 1.2, depth),
-        slope=draw.uniform(-0.5, 0.8, depth), branch=np.ones(depth), readout=0.7, coherent=np.ones(depth),
+        slope=draw.uniform(-0.5, 0.8, depth), branch=draw.uniform(0.2, 0.9, depth) if skips else np.ones(depth),
+        readout=0.7, coherent=np.ones(depth),
         weights=np.ones(depth),
     )  # fmt: skip
     moments = [UnitMoments(*draw.uniform(2.0, 5.0, 5), *draw.uniform(-0.9, 0.9, 2)) for _ in range(depth)]
     rho = draw.uniform(0.2, 0.9, (2, depth + 1))
-    found = width_spread(chain, moments, rho)
+    overlap = draw.uniform(0.1, 0.9, depth) if skips else 0.0
+    found = width_spread(chain, moments, rho, overlap)
 
-    yy, ys, ss, xx, vv, yx, yv = np.array(moments).T / chain.width
+    yy, ys, ss, xx, vv, yx, yv = np.array(moments).T * chain.branch**2 / chain.width
+    met = 4 * chain.branch * (1 - chain.branch) * overlap / chain.width
+    yy, ys, ss = yy + met, ys + met, ss + met
     sums = np.zeros((depth + 1, depth))  # R_j over Y, and R'_j over S
     for j in range(depth):
         sums[j + 1] = chain.carry[j] * sums[j] + np.eye(depth)[j]
