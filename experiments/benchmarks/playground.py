@@ -3,13 +3,15 @@
 Setup   The playground's default network with 3, 10, 30 and 100 hidden layers, another learning rate at every repeat so
         that nothing is found again: `measure` (train, judge, predict) and `page.shown` (six pictures, HTML), in one
         thread. Then, where marimo, Playwright and a chromium are there, the page itself: the depth slider moves
-        between 10 and 11, and the clock stops when the pictures have been decoded in the browser.
-Expect  The default within a second, in the browser too.
+        between 10 and 11, and the clock stops when the pictures have been decoded in the browser. Last, the start: from
+        the command to the address, to the page's first words, to its first picture and to all of them.
+Expect  The default within a second, in the browser too; after a start the first picture within 4 s on two idle cores.
 Run     python experiments/benchmarks/playground.py             # about a minute
         python experiments/benchmarks/playground.py --repeats 1
 """
 
 import argparse
+import contextlib
 import importlib.util
 import shutil
 import socket
@@ -17,8 +19,9 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from vanishlab.playground import page
 from vanishlab.playground.measuring import measure
@@ -26,6 +29,7 @@ from vanishlab.playground.settings import Settings
 
 DEPTHS = (3, 10, 30, 100)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+STAGES = {"first words": ".vl-progress", "first picture": "figure.vl-delta_rms img", "all": "[data-settings] img"}
 DECODED = """async wanted => {
     const found = () => document.querySelector(`[data-settings*="depth=${wanted},"]`)
     while (!found()) await new Promise(requestAnimationFrame)
@@ -47,42 +51,65 @@ def compute(depth: int, repeats: int) -> tuple[float, float]:
     return statistics.median(measuring[1:]), statistics.median(drawing[1:])
 
 
-def in_browser(repeats: int) -> float:
-    """Return the median seconds between a key on the depth slider and its pictures."""
-    from playwright.sync_api import sync_playwright
-
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """Serve the page in a process of its own, and give its address once it is told."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vanishlab", "playground", "--no-browser", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-    seconds = []
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        while server.poll() is None:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.3)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            window = browser.new_page(viewport={"width": 1280, "height": 1000})
-            window.set_default_timeout(120_000)
-            window.goto(f"http://127.0.0.1:{port}/")
-            window.locator("[data-settings] img").first.wait_for()
-            slider = window.locator('[data-control="depth"]').get_by_role("slider")
-            for repeat in range(repeats + 1):
-                key, depth = ("ArrowRight", 11) if repeat % 2 == 0 else ("ArrowLeft", 10)
-                start = time.perf_counter()
-                slider.press(key)
-                window.evaluate(DECODED, depth)
-                seconds.append(time.perf_counter() - start)
-                time.sleep(0.3)
-            browser.close()
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
         server.wait(30)
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Any]:
+    """Give a window of a browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        window = browser.new_page(viewport={"width": 1280, "height": 1000})
+        window.set_default_timeout(120_000)
+        yield window
+        browser.close()
+
+
+def in_browser(repeats: int) -> float:
+    """Return the median seconds between a key on the depth slider and its pictures."""
+    seconds = []
+    with serving() as address, opened() as window:
+        window.goto(address)
+        window.locator("[data-settings] img").first.wait_for()
+        slider = window.locator('[data-control="depth"]').get_by_role("slider")
+        for repeat in range(repeats + 1):
+            key, depth = ("ArrowRight", 11) if repeat % 2 == 0 else ("ArrowLeft", 10)
+            start = time.perf_counter()
+            slider.press(key)
+            window.evaluate(DECODED, depth)
+            seconds.append(time.perf_counter() - start)
+            time.sleep(0.3)
     return statistics.median(seconds[1:])
+
+
+def from_start() -> dict[str, float]:
+    """Return the seconds from the command on to what a visitor sees; the browser itself is open already."""
+    found = {}
+    with opened() as window:
+        start = time.perf_counter()
+        with serving() as address:
+            found["address"] = time.perf_counter() - start
+            window.goto(address)
+            for what, seen in STAGES.items():
+                window.locator(seen).first.wait_for()
+                found[what] = time.perf_counter() - start
+    return found
 
 
 def main() -> None:
@@ -99,6 +126,7 @@ def main() -> None:
         print(f"the page itself was not measured: {', '.join(missing)} not here")
     else:
         print(f"in the browser, from the slider's move to the pictures: {in_browser(repeats):.2f} s")
+        print("from the start on:", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in from_start().items()))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ PLAYGROUND: dict[str, str] = {
     "step {step} of {steps}": "第 {step} / {steps} 步",
     "{progress}, about {seconds:.0f} s left": "{progress}，大约还需 {seconds:.0f} 秒",
     "drawing": "正在画图",
+    "the first network is being trained": "正在训练第一个网络",
     "This cannot be done: {why}.": "无法完成：{why}。",
     "A, held": "A（已固定）",
     "B, now": "B（当前）",

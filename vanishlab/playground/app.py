@@ -31,7 +31,7 @@ def _():
     with speaking(language):
         _header = page.header()
     mo.Html(_header)
-    return answers, controls, held, language, lesson_now, lessons, mo, say, set_held, set_lesson, speaking, stage
+    return answers, controls, held, language, lesson_now, lessons, mo, page, say, set_held, set_lesson, speaking, stage
 
 
 @app.cell
@@ -175,6 +175,14 @@ def _(controls, guess, language, mo, speaking, values):
     with speaking(language):
         _code = controls.code(values)
     mo.output.replace(_code)
+    return
+
+
+@app.cell
+def _(language, mo, page, speaking):
+    with speaking(language):
+        _glyphs = page.glyphs()
+    mo.Html(_glyphs)
     return
 
 

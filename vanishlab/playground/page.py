@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from vanishlab.analysis.verdict import WELL
+from vanishlab.language.chinese import CHINESE
+from vanishlab.language.chinese_refusals import REFUSALS
 from vanishlab.language.refusals import in_words
-from vanishlab.language.sentences import LANGUAGES, say, speaking, spoken
+from vanishlab.language.sentences import LANGUAGES, listed, paragraph, say, speaking, spoken
 from vanishlab.playground.measuring import Result
-from vanishlab.playground.pictures import END, START, THEORY, Picture, pictures_of
+from vanishlab.playground.pictures import END, START, THEORY, Picture, curve_picture, pictures_of
+from vanishlab.plots.web_font import WEB_FAMILY, font_face
 
 STYLE = """<style>
 .vl h1 {font-size: 1.6rem; margin: 0 0 .2rem}
@@ -73,6 +76,15 @@ def _own_name(language: str) -> str:
         return say("English")
 
 
+def glyphs() -> str:
+    """Return the style with the Chinese characters that the page may show: in Chinese all, else those of the link."""
+    spoken_here = "".join((*CHINESE.values(), *REFUSALS.values()))
+    rule = font_face(spoken_here if spoken() == "zh" else "".join(map(_own_name, LANGUAGES)))
+    fonts = (("text", '"PT Sans", sans-serif'), ("heading", '"Lora", serif'))  # marimo's own
+    names = "".join(f"--marimo-{kind}-font: {WEB_FAMILY}, {own};" for kind, own in fonts)
+    return f"<style>{rule} :root {{{names}}}</style>" if rule else ""
+
+
 def progress(step: int, steps: int, seconds: float, before: str = "") -> str:
     """Return a bar at `step` of `steps`, reached after `seconds`, above what was shown before, paled."""
     words = say("step {step} of {steps}", step=step, steps=steps)
@@ -94,6 +106,12 @@ def failure(sentence: str) -> str:
     """Return the one sentence for what could not be done."""
     words = say("This cannot be done: {why}.", why=in_words(sentence.rstrip(".")))
     return _block(f'<div class="vl-verdict vl-failed" role="alert">{escape(words)}</div>')
+
+
+def glimpse(result: Result) -> str:
+    """Return what was found, and the one picture that matters most, above what is still to come."""
+    picture = _figures([curve_picture(result, "delta_rms")], "vl-grid")
+    return _block(_findings(result) + key() + picture) + waiting(say("drawing"))
 
 
 def shown(result: Result, held: Result | None = None) -> str:
@@ -184,8 +202,8 @@ def power(value: float) -> str:
 
 def _findings(result: Result) -> str:
     verdicts = result.diagnosis.verdicts
-    names = ", ".join(say(verdict.name) for verdict in verdicts)
-    sentences = " ".join(verdict.sentence for verdict in verdicts)
+    names = listed(say(verdict.name) for verdict in verdicts)
+    sentences = paragraph(verdict.sentence for verdict in verdicts)
     well = "well" if all(verdict.name in WELL for verdict in verdicts) else ""
     start, end = result.losses
     test = result.record.test_accuracy[0, -1]

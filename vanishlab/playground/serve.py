@@ -5,11 +5,12 @@ import importlib.util
 import ipaddress
 import os
 import socket
+import threading
 import webbrowser
 from pathlib import Path
 
 from vanishlab.errors import InputError, check_choice, check_integer
-from vanishlab.language.sentences import LANGUAGES, say
+from vanishlab.language.sentences import LANGUAGES, say, speaking
 from vanishlab.playground.guard import ASGIApp, Message, OwnPageOnly, Receive, Send
 
 PORT = 2718
@@ -29,6 +30,8 @@ def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, br
     with listening(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
         import uvicorn
 
+        # What every session begins with is got ready while the browser loads the page.
+        threading.Thread(target=_prepare, args=(language,), daemon=True).start()
         # A second is what pages still open are given at the end.
         app = OwnPageOnly(page_app(language), host, port)
         config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
@@ -38,6 +41,14 @@ def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, br
         uvicorn.Server(config).run(sockets=[listener])
     # Nothing is left to save. The pages' threads may be in torch: Python's own end would wait for them, or abort.
     os._exit(0)
+
+
+def _prepare(language: str) -> None:
+    from vanishlab.playground import page
+    from vanishlab.playground.stage import first_result
+
+    with speaking(language):
+        page.glimpse(first_result())
 
 
 def page_app(language: str) -> ASGIApp:

@@ -1,10 +1,11 @@
 """`Stage`: one browser session's newest result, measured in the calling thread, with the progress shown."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable
 
-from vanishlab.language.sentences import say, speaking
+from vanishlab.language.sentences import say, speaking, spoken
 from vanishlab.playground import page
 from vanishlab.playground.measuring import Failed, Outdated, Result, measure
 from vanishlab.playground.settings import Settings
@@ -12,15 +13,30 @@ from vanishlab.playground.settings import Settings
 _EVERY = 0.2  # seconds between two looks at the progress
 _QUIET = 0.4  # seconds in which a run may end before its progress is shown: a page that flickers is hard to look at
 
+_ONCE = threading.Lock()
+
+
+def first_result() -> Result:
+    """Return what every session begins with, measured once for each language and by whoever asks first."""
+    with _ONCE:
+        return _first_result(spoken())
+
+
+@functools.cache
+def _first_result(language: str) -> Result:
+    with speaking(language):
+        return measure(Settings())
+
 
 class Stage:
     """The newest result of one session, and its wish to stop."""
 
     def __init__(self, language: str) -> None:
-        """Begin with nothing shown."""
+        """Begin with a line that says what is going on."""
         self.language = language
         self.result: Result | None = None
-        self.html = ""
+        with speaking(language):
+            self.html = page.waiting(say("the first network is being trained"))
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -62,7 +78,11 @@ class Stage:
         before: str,
     ) -> str:
         """Return what is to be shown of the wanted settings, measured anew where the last result is of others."""
-        if self.result is None or self.result.settings != wanted:
+        if self.result is None and wanted == Settings():
+            self.result = first_result()
+            if held is None and not outdated():
+                show(page.glimpse(self.result))  # the other pictures take longer than this one, once
+        elif self.result is None or self.result.settings != wanted:
             ticker = Ticker(wanted.steps, show, before)
             result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
             if ticker.shown:

@@ -11,6 +11,7 @@ import io
 from pathlib import Path
 
 from vanishlab.language.chinese import CHINESE
+from vanishlab.language.chinese_refusals import REFUSALS
 from vanishlab.plots import fonts
 
 WEB_FAMILY = "vanishlab-chinese"
@@ -39,7 +40,8 @@ def _address(path: str, letters: str) -> str:
 
 @functools.cache
 def _catalogue() -> str:
-    return "".join(sorted({letter for text in CHINESE.values() for letter in text if "\u2e80" <= letter <= "\uffef"}))
+    said = "".join((*CHINESE.values(), *REFUSALS.values()))
+    return "".join(sorted({letter for letter in said if "\u2e80" <= letter <= "\uffef"}))
 
 
 @functools.lru_cache(maxsize=1)
