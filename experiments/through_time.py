@@ -204,16 +204,18 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
         told = [f"{power_of_ten(float(np.log10(one.curve[0])))}; {one.accuracy:.2f}" for one in found]
         rows.append([name, f"{factor:.2f}", *told])
     columns = (
-        "network",
-        "delta's factor per step",
-        *(f"first / last of {length}; accuracy" for length in options.lengths),
+        say("network"),
+        say("delta's factor per step"),
+        *(say("first / last of {length}; accuracy", length=length) for length in options.lengths),
     )
-    print_table(
-        f"{options.width} units, {options.steps} updates, medians over {len(options.seeds)} seeds", columns, rows
-    )
+    title = say(
+        "{width} units, {steps} updates, medians over {seeds} seeds",
+        width=options.width, steps=options.steps, seeds=len(options.seeds),
+    )  # fmt: skip
+    print_table(title, columns, rows)
     print(*save_both(draw(outcomes, options), out / "through_time"))
     if options.report:
-        print(write_report(paths, out / "report.html", title=str(__doc__).splitlines()[0]))
+        print(write_report(paths, out / "report.html", title=say(str(__doc__).splitlines()[0])))
 
 
 if __name__ == "__main__":

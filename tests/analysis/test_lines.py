@@ -77,9 +77,9 @@ RELU = ("relu",) * LAYERS
         # Of the entries that are not zero: 0.2 of 0.4, and of 0.5.
         ("underflow", made(subnormal=only(0.21), zero=only(0.6)), made(subnormal=only(0.19), zero=only(0.6))),
         ("vanishing", made(delta=fall(3.1), gradient=10 ** fall(3.1)), made(delta=fall(2.9), gradient=10 ** fall(2.9))),
-        ("exploding", made(delta=fall(-2.1)), made(delta=fall(-1.9))),
+        ("exploding", made(delta=fall(-2.6)), made(delta=fall(-2.4))),
         ("exploding", made(delta=fall(-3.1), distinct=0.51), made(delta=fall(-2.9), distinct=0.51)),
-        ("exploding", made(delta=fall(-2.5), distinct=0.49), made(delta=fall(-2.5), distinct=0.51)),
+        ("exploding", made(delta=fall(-2.7), distinct=0.49), made(delta=fall(-2.7), distinct=0.51)),
         ("collapsed", made(distinct=alike(0.9e-4), rank=5.9), made(distinct=alike(1.1e-4), rank=5.9)),
         ("collapsed", made(distinct=alike(0.9e-4), rank=5.9), made(distinct=alike(0.9e-4), rank=6.1)),
         ("collapsed", made(distinct=alike(0.9e-12), rank=9.0), made(distinct=alike(1.1e-12), rank=9.0)),

@@ -513,7 +513,9 @@ def test_a_diagnosis_is_chinese_with_its_evidence_and_remedies() -> None:
 
 
 def test_the_table_of_remedies_is_chinese() -> None:
-    tried = [Trial(name, (1.0, 0.5), (0.1, 0.2), (0.3, 0.4), (("vanishing",), ("healthy",))) for name in TRIALS]
+    tried = [
+        Trial(name, (1.0, 0.5), (0.1, 0.2), (0.3, 0.4), (0.5, 0.6), (("vanishing",), ("healthy",))) for name in TRIALS
+    ]
     table = RemedyTable(tried[0], tuple(tried[1:]), dict(trial.NOT_TRIED), 3, nothing_learned=2.0)
     with speaking("zh"):
         text = f"{table}"

@@ -286,6 +286,14 @@ REFUSALS: dict[str, str] = {
     "no nn.Sequential holds a layer of equal width followed by its activation": (
         "没有哪个 nn.Sequential 里有输入输出等宽、后面跟着激活函数的层"
     ),
+    "engine 'fused' {why}; 'auto' takes it where it can": "engine 'fused' {why}；设为 'auto' 则在可用时采用",
+    "engine 'fused' must get a model without hooks and frozen parameters; 'auto' takes any": (
+        "engine 'fused' 要求模型没有钩子和冻结的参数；'auto' 没有这个要求"
+    ),
+    "does not know {name}, got {other}": "不支持 {name}，而这里是 {other}",
+    "computes on the CPU, got device {device}": "只在 CPU 上计算，而 device 是 {device}",
+    "needs numba: pip install 'vanishlab[fast]'": "需要 numba：pip install 'vanishlab[fast]'",
+    "has no compiled form of activation {name}": "没有激活函数 {name} 的编译形式",
     "nothing is frozen": "没有被冻结的参数",
     "it computes in float32 or float64": "它本来就用 float32 或 float64 计算",
     "no layer has both weights and a gradient": "没有哪一层既有权重又有梯度",

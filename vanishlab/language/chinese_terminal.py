@@ -3,6 +3,7 @@
 TERMINAL: dict[str, str] = {
     # Lines and bars
     "error": "错误",
+    "compiling the engine, once on this machine ...": "正在编译训练引擎，本机只需一次……",
     "interrupted": "已中断",
     "training": "训练",
     "measuring": "测量",
@@ -53,7 +54,6 @@ TERMINAL: dict[str, str] = {
     "yes": "是",
     "no": "否",
     "delta, first / last": "δ，首层 / 末层",
-    "decades lost per layer": "每层下降的数量级",
     "after {steps} steps; medians over {seeds} seeds (lowest to highest)": (
         "训练 {steps} 步之后；{seeds} 个随机种子的中位数（最低至最高）"
     ),

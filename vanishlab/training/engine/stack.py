@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import TrainingConfig
+from vanishlab.language.sentences import say
 from vanishlab.network.mlp import MLP
 from vanishlab.recording.facts import LayerFacts
 from vanishlab.recording.hooks.find_layers import find_layers
@@ -197,7 +198,7 @@ def _share(spread: np.ndarray, norm: np.ndarray) -> np.ndarray:
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """Say what takes so long, where the block takes longer than reading what was compiled before."""
-    told = threading.Timer(_SOON, lambda: print("compiling the engine, once on this machine ...", file=sys.stderr))
+    told = threading.Timer(_SOON, lambda: print(say("compiling the engine, once on this machine ..."), file=sys.stderr))
     told.daemon = True
     told.start()
     try:
