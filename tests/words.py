@@ -10,6 +10,8 @@ NAMES = {
     *(name for names in (ActivationName, InitializationName, DtypeName) for name in get_args(names)),
     *DATA_NAMES,
     *(
+        "GRU",
+        "RNN",
         "ReLU",
         "SELU",
         "RMS",
