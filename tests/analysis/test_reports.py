@@ -149,6 +149,27 @@ def test_a_loss_that_holds_weights_of_one_dtype_sees_the_pairing_at_any_scale(fa
     assert not look_at_answers(compute_loss(mlp(2), weighted, BATCH), weighted, BATCH).pairing_ignored
 
 
+def test_a_pairing_that_moves_the_seventh_digit_counts() -> None:
+    torch.manual_seed(0)
+    x, y = regression()
+
+    def faint(o: Tensor, t: Tensor) -> Tensor:
+        return 1.0 + (o.mean() - t.mean()).square() + 1e-6 * mse(o, t)
+
+    assert not look_at_answers(compute_loss(mlp(2, classes=1), faint, (x, y)), faint, (x, y)).pairing_ignored
+
+
+def test_an_untrained_net_whose_loss_is_a_constants_gets_a_note_and_its_record_knows_the_constant() -> None:
+    torch.manual_seed(0)
+    model = mlp(2)
+    with torch.no_grad():
+        model[-1].weight.mul_(1e-2)
+    assert any("usual before training" in note for note in vl.examine(model, cross_entropy, BATCH).notes)
+    record = trained(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    entropy = float(torch.special.entr(torch.bincount(BATCH[1]) / len(BATCH[1])).sum())
+    assert float(record.remarks["constant"]) == pytest.approx(entropy, rel=1e-4)
+
+
 def test_a_loss_that_ignores_the_pairing_is_told_from_one_that_ignores_the_targets() -> None:
     torch.manual_seed(0)
     model, (x, y) = mlp(2, classes=1), regression()

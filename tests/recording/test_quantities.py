@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import vanishlab as vl
 from vanishlab.plots import axes
+from vanishlab.recording.call import _silent
 from vanishlab.recording.layer import Layer
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
 from vanishlab.theory import prediction
@@ -59,6 +60,17 @@ def test_what_the_table_says_is_never_negative_is_not_and_the_rest_is(data: vl.D
     for name, quantity in LAYER_QUANTITIES.items():
         values = getattr(made, name)
         assert quantity.never_negative != bool((values < 0).any()), name
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_silent_units_are_counted_in_every_run_of_a_large_batch(runs: int) -> None:
+    # From 131,072 entries on one run is looked at twice: few examples, then the units that were silent there.
+    u = torch.rand(runs, 4096, 64)
+    for run in range(runs):
+        u[run, :, : 5 + run] *= -1.0
+        u[run, 4000, 5 + run] = 1.0
+        u[run, :4000, 5 + run] = -1.0  # it is alive, but late
+    assert _silent(u).tolist() == [5.0, 6.0][:runs]
 
 
 def test_pictures_refuse_a_quantity_without_a_label() -> None:

@@ -14,9 +14,9 @@ from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName
 from vanishlab.errors import InputError
 from vanishlab.theory.batch_norm import explosion_rate
-from vanishlab.theory.batch_norm.covariances import pull, push
+from vanishlab.theory.batch_norm.covariances import batch_forward, pull, push
 from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
-from vanishlab.theory.batch_norm.levels import _heavy, _unit_moments
+from vanishlab.theory.batch_norm.levels import _heavy, _shares, _unit_moments
 from vanishlab.theory.batch_norm.sampled_units import draw_uniform_units, draw_units
 
 NAMES = get_args(ActivationName)
@@ -164,6 +164,16 @@ def test_the_log_of_a_mean_of_heavy_tails_is_that_of_a_gamma_distribution():
     expected = polygamma(1, 2)
     assert variance == pytest.approx(4 * expected, rel=0.3)
     assert shift == pytest.approx(-(digamma(2) - math.log(2)) - 0.5 * expected, abs=3 * math.sqrt(expected / 500))
+
+
+def test_a_layers_share_is_its_branchs_part_of_what_is_handed_on():
+    data = vl.load_data("digits", max_examples=8)
+    network = vl.NetworkConfig(3, 32, "tanh", "lecun_normal", residual=0.3, normalization="batch")
+    shares = _shares(network, batch_forward(network, data), lambda matrix: matrix)
+    # tanh has no mean: traces add up, of equal branches whose scale but for the first one's is 0.09.
+    traces = np.array([1.0, 0.09, 0.09])
+    for layer in (1, 2, 3):
+        np.testing.assert_allclose(shares[layer, :layer], traces[:layer] / traces[:layer].sum(), rtol=0.03)
 
 
 def test_spread_over_seeds():

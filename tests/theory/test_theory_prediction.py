@@ -241,6 +241,16 @@ def test_output_errors_of_two_classes_are_exact_by_the_sigmoid_kernel():
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("error", [ValueError("math domain error"), FloatingPointError("overflow")])
+def test_numbers_that_leave_float64_are_told_as_what_they_are(data, error, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(module, "batch_levels", fail)
+    with pytest.raises(InputError, match=f"its numbers leave float64 .{error}"):
+        predict(vl.NetworkConfig(depth=2, normalization="batch"), data["moons"])
+
+
 @pytest.mark.parametrize("levels", [pair_levels, batch_levels])
 def test_the_share_of_the_layers_that_is_done_is_told(data, levels):
     told = []

@@ -106,7 +106,7 @@ def test_contrasts_of_as_many_inputs_as_units_add_to_the_readouts_gradient():
     # Of that (sum s)^2 - sum s^2 is what different inputs have, 0 at infinite width, where outputs are the errors.
     n = 32
     sizes = np.linspace(1.0, 3.0, n)
-    data = vl.Dataset(np.diag(3 * math.sqrt(n) * sizes), np.arange(n) % 4)
+    data = vl.Dataset(np.diag(3 * math.sqrt(n) * sizes), np.arange(n) % 2)
     network = vl.NetworkConfig(1, n, "linear", "gaussian", sigma_w=2.0, dtype="float64")
     found, record = predict(network, data, "mse"), Drawn(network, data, "mse", 50)
     logs = np.log(record.gradient_norm[:, 0, 1])
