@@ -8,14 +8,17 @@ Expect  sigmoid: delta falls by a factor of about 4 per layer whatever the learn
         the learning rate decides whether the network trains or diverges.
 Run     python experiments/learning_rates.py              # about a minute on two CPU cores
         python experiments/learning_rates.py --depths 3 --steps 20
-Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the pictures gradient_norm and delta_rms_at_start of all
-        networks, and for the deepest ones three_curves, history, training and learning_rate (.png, .svg)
+Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the picture of it all, story, gradient_norm and
+        delta_rms_at_start of all networks, and for the deepest ones three_curves, history, training and learning_rate
+        (.png, .svg)
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import tyro
 
 from vanishlab import NetworkConfig, TrainingConfig, load_data
@@ -23,8 +26,15 @@ from vanishlab.cli.console import run
 from vanishlab.cli.helpers import helpers_for
 from vanishlab.cli.running import save_all, train_all
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.language.sentences import say
+from vanishlab.language.sentences import listed, say
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vanishlab.data import Dataset
+    from vanishlab.recording.record import Record
+
+COLORS: dict[ActivationName, str] = {"sigmoid": "#D55E00", "relu": "#0072B2"}
 INITIALIZATIONS: dict[ActivationName, InitializationName] = {"sigmoid": "xavier_normal", "relu": "kaiming_normal"}
 
 
@@ -59,6 +69,66 @@ def networks(options: Options) -> dict[str, NetworkConfig]:
     }
 
 
+def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "Figure":
+    """Draw what each layer of the deepest networks is told before training, and what sigmoid networks learn of it."""
+    from matplotlib.figure import Figure
+
+    from vanishlab.plots import prediction_profile
+    from vanishlab.plots.axes import fit_decade_axis, set_rate_axis, style_axes
+    from vanishlab.theory.prediction import predict
+
+    figure = Figure(figsize=(11.0, 4.4), layout="constrained")
+    told, learned = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    depth = max(options.depths)
+    for activation, color in COLORS.items():
+        record = records[f"{activation}_{depth}"]
+        assert record.network is not None
+        start = record.select(learning_rate=record.learning_rate[:1])  # before training no rate has had an effect
+        drawn = prediction_profile(told, predict(record.network, data, progress=False), "delta_rms", start, key=False)
+        for artist in (drawn.line, drawn.band, drawn.dots):
+            if artist is not None:
+                artist.set_color(color)
+        middle = len(record.layer) // 2
+        height = float(np.asarray(drawn.line.get_ydata())[middle])
+        name = say("{activation}, depth {depth}", activation=activation, depth=depth)
+        below = activation == "sigmoid"
+        told.annotate(name, (record.layer[middle], height), (8 if below else 0, -14), textcoords="offset points",
+                      ha="left" if below else "center", va="top", color=color)  # fmt: skip
+    fit_decade_axis([told])
+    told.set_title(say("What each layer is told, before training"), loc="left")
+    rates = np.unique([rate for rate in options.learning_rates if rate > 0])
+    for place, layers in enumerate(options.depths):
+        record = records[f"sigmoid_{layers}"]
+        accuracy = record.over_seeds(record.at_end(record.accuracy))
+        shade = 1.0 - 0.6 * place / len(options.depths)
+        learned.plot(accuracy.learning_rate, accuracy.median, "o-", color=COLORS["sigmoid"], alpha=shade, linewidth=2)
+    learned.set_ylim(0.0, 1.0)
+    set_rate_axis(learned, rates)
+    style_axes(learned)
+    for height, layers in _ends(records, options.depths):
+        words = say("{depth} sigmoid layer" if layers == "1" else "{depth} sigmoid layers", depth=layers)
+        up = height < 0.8
+        learned.annotate(words, (rates[-1], height), (0, 8 if up else -8), textcoords="offset points", ha="right",
+                         va="bottom" if up else "top", color=COLORS["sigmoid"])  # fmt: skip
+    learned.set_ylabel(say("training accuracy"))
+    learned.set_title(say("What sigmoid networks learn in {steps} steps", steps=options.steps), loc="left")
+    return figure
+
+
+def _ends(records: "dict[str, Record]", depths: tuple[int, ...]) -> list[tuple[float, str]]:
+    """Return where the curves of accuracy end at the right, with the depths of those that end there."""
+    ends: list[tuple[float, list[int]]] = []
+    for depth in depths:
+        record = records[f"sigmoid_{depth}"]
+        height = float(record.over_seeds(record.at_end(record.accuracy)).median[-1])
+        near = next((known for end, known in ends if abs(end - height) < 0.05), None)
+        if near is None:
+            ends.append((height, [depth]))
+        else:
+            near.append(depth)
+    return [(height, listed(map(str, known))) for height, known in ends]
+
+
 def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     if options.report:
         from vanishlab.report import check_extra
@@ -70,7 +140,14 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     with helpers_for(variants, options.max_examples) as helpers:  # they start while this process imports the rest
         data = load_data(options.data, max_examples=options.max_examples)
         records = train_all(variants, data, options.out, helpers)
-        from vanishlab.plots import comparison, history_figure, learning_rate_figure, three_curves, training_figure
+        from vanishlab.plots import (
+            comparison,
+            history_figure,
+            learning_rate_figure,
+            save_both,
+            three_curves,
+            training_figure,
+        )
 
         columns = len(options.depths)
         titled = {
@@ -89,6 +166,7 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
                 f"{name}_training": partial(training_figure, records[name], chance=1 / data.num_classes),
                 f"{name}_learning_rate": partial(learning_rate_figure, records[name]),
             }
+        print(*save_both(story(records, options, data), options.out / "story"))
         save_all({options.out / name: draw for name, draw in figures.items()}, helpers)
     if options.report:
         from vanishlab.report import write_report

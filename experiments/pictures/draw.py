@@ -16,7 +16,7 @@ from vanishlab.language.sentences import LANGUAGES
 
 HERE = Path(__file__).parent
 PICTURES = {
-    "learning_rates": "delta_rms_at_start.png",
+    "learning_rates": "story.png",
     "remedies": "league.png",
     "linear_regression": "path.png",
     "theory": "sigmoid.png",

@@ -56,7 +56,7 @@ SMALL: dict[str, dict[str, Any]] = {
 PICTURES = {
     "trainability": ("trainability",),
     "learning_rate_map": ("sigmoid", "relu"),
-    "learning_rates": ("delta_rms_at_start", "gradient_norm", "sigmoid_3_history", "relu_3_learning_rate"),
+    "learning_rates": ("story", "delta_rms_at_start", "gradient_norm", "sigmoid_3_history", "relu_3_learning_rate"),
     "depth": ("delta_rms", "gradient_norm"),
     "activations": ("delta_rms", "activation_rms", "shapes"),
     "initializations": ("delta_rms", "gradient_norm"),

@@ -118,6 +118,10 @@ PICTURES: dict[str, str] = {
     ),
     # The experiments
     "{activation}, depth {depth}": "{activation}，深度 {depth}",
+    "What each layer is told, before training": "训练之前，各层得到的信号",
+    "What sigmoid networks learn in {steps} steps": "sigmoid 网络训练 {steps} 步学到什么",
+    "{depth} sigmoid layer": "{depth} 个 sigmoid 隐藏层",
+    "{depth} sigmoid layers": "{depth} 个 sigmoid 隐藏层",
     "{networks} {activation} networks of width {width} after {steps} steps": (
         "{networks} 个宽度为 {width} 的 {activation} 网络，训练 {steps} 步之后"
     ),

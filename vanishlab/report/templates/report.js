@@ -8,6 +8,7 @@ for (const player of document.querySelectorAll(".player")) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
     const options = { renderer: "svg", actions: false, ast: true, tooltip: true };
     vegaEmbed(figure.querySelector(".chart"), spec, options).then((made) => {
+      figure.querySelector("svg").setAttribute("aria-hidden", "true"); // its words are the label of what it stands in
       views.push(made.view);
       show();
     });
