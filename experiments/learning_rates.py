@@ -96,7 +96,7 @@ def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "F
                       ha="left" if below else "center", va="top", color=color)  # fmt: skip
     fit_decade_axis([told])
     told.set_title(say("What each layer is told, before training"), loc="left")
-    rates = np.unique([rate for rate in options.learning_rates if rate > 0])
+    rates = np.unique(options.learning_rates)
     for place, layers in enumerate(options.depths):
         record = records[f"sigmoid_{layers}"]
         accuracy = record.over_seeds(record.at_end(record.accuracy))
@@ -121,6 +121,8 @@ def _ends(records: "dict[str, Record]", depths: tuple[int, ...]) -> list[tuple[f
     for depth in depths:
         record = records[f"sigmoid_{depth}"]
         height = float(record.over_seeds(record.at_end(record.accuracy)).median[-1])
+        if np.isnan(height):
+            continue
         near = next((known for end, known in ends if abs(end - height) < 0.05), None)
         if near is None:
             ends.append((height, [depth]))
