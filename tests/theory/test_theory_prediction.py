@@ -19,10 +19,10 @@ from vanishlab.errors import InputError
 from vanishlab.theory import prediction as module
 from vanishlab.theory.batch_norm.levels import batch_levels
 from vanishlab.theory.gaussian.expectations import pair_moment
-from vanishlab.theory.layers.covariances import forward, skip, split
+from vanishlab.theory.layers.covariances import check_range, forward, skip, split
 from vanishlab.theory.layers.first_layer import first_layer_kernels
 from vanishlab.theory.layers.output_errors import output_errors
-from vanishlab.theory.levels import pair_levels
+from vanishlab.theory.levels import log_coherence, pair_levels
 from vanishlab.theory.prediction import predict
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -249,6 +249,20 @@ def test_numbers_that_leave_float64_are_told_as_what_they_are(data, error, monke
     monkeypatch.setattr(module, "batch_levels", fail)
     with pytest.raises(InputError, match=f"its numbers leave float64 .{error}"):
         predict(vl.NetworkConfig(depth=2, normalization="batch"), data["moons"])
+
+
+def test_a_residual_sum_out_of_range_is_refused_beforehand(data):
+    check_range(vl.NetworkConfig(3, 8, "tanh", "lecun_normal", residual=1.0), data["moons"])
+    with pytest.raises(InputError):
+        check_range(vl.NetworkConfig(20, 8, "tanh", "lecun_normal", residual=200.0), data["moons"])
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_coherence_is_that_of_gradients_of_any_size(size):
+    assert log_coherence(size * np.ones((3, 3)), np.ones((3, 3))) == pytest.approx(
+        0.0, abs=1e-12
+    )  # the same three times
+    assert log_coherence(size * np.eye(3), np.ones((3, 3))) == pytest.approx(math.log(1 / 3))  # orthogonal
 
 
 @pytest.mark.parametrize("levels", [pair_levels, batch_levels])
