@@ -163,7 +163,7 @@ def test_an_untrained_net_whose_loss_is_a_constants_gets_a_note_and_its_record_k
     torch.manual_seed(0)
     model = mlp(2)
     with torch.no_grad():
-        model[-1].weight.mul_(1e-2)
+        next(model[-1].parameters()).mul_(1e-2)
     assert any("usual before training" in note for note in vl.examine(model, cross_entropy, BATCH).notes)
     record = trained(model, torch.optim.SGD(model.parameters(), lr=0.1))
     entropy = float(torch.special.entr(torch.bincount(BATCH[1]) / len(BATCH[1])).sum())
