@@ -22,6 +22,8 @@ def test_fewer_than_three_layers_have_no_interval() -> None:
     two = fit_decay(np.array([-4.0, 0.0]))
     assert two.rate == two.total == 4.0 and two.low == -np.inf and two.high == np.inf
     assert np.isnan(fit_decay(np.array([1.0])).rate)
+    three = fit_decay(np.array([-4.0, -1.9, 0.0]))
+    assert -np.inf < three.low < three.rate < three.high < np.inf
 
 
 def test_a_walk_gives_its_mean_increment_and_noisy_levels_their_slope() -> None:
