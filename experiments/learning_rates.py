@@ -108,7 +108,7 @@ def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "F
     for height, layers in _ends(records, options.depths):
         words = say("{depth} sigmoid layer" if layers == "1" else "{depth} sigmoid layers", depth=layers)
         up = height < 0.8
-        learned.annotate(words, (rates[-1], height), (0, 8 if up else -8), textcoords="offset points", ha="right",
+        learned.annotate(words, (rates[-1], height), (0, 8 if up else -26), textcoords="offset points", ha="right",
                          va="bottom" if up else "top", color=COLORS["sigmoid"])  # fmt: skip
     learned.set_ylabel(say("training accuracy"))
     learned.set_title(say("What sigmoid networks learn in {steps} steps", steps=options.steps), loc="left")
