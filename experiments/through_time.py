@@ -8,7 +8,7 @@ Setup   One recurrent layer of 32 units reads sequences of noise of 10, 30 and 1
 Expect  straight lines, a factor per step that is the same for every length: .60 to .64 for RNN, GRU and LSTM, which
         lose 6 decades over 30 steps and 19 to 22 over 100; .82 at a forget bias of 1, and .99 to 1.01 at 3 and 5. All
         learn over 10 steps, over 30 only the two LSTMs with the opened gates, and over 100 nobody in 300 updates: a
-        gradient that arrives is needed, and not enough. With --steps 1500 the LSTM of bias 5 does, and no other.
+        gradient that arrives is needed, and not enough. With --steps 1500 the LSTM of bias 5 does; that of 3 does not.
 Run     python experiments/through_time.py                # a minute on two CPU cores
 Writes  results/through_time/: NAME_LENGTH.npz and through_time (.png, .svg)
 """

@@ -58,8 +58,8 @@ EXPERIMENTS: dict[str, str] = {
     "decades of 90 % of layer 1": "第 1 层 90 % 的分量跨越的数量级",
     "exactly 0 in layer 1": "第 1 层中恰好为 0 的比例",
     (
-        "How far back in time does the gradient reach, in an RNN, a GRU, and an LSTM whose forget gate is opened by its "
-        "bias?"
+        "How far back in time does the gradient reach, in an RNN, a GRU, and an LSTM whose forget gate is opened by "
+        "its bias?"
     ): "在 RNN、GRU 和由偏置打开遗忘门的 LSTM 中，梯度能沿时间往回传多远？",
     "delta's factor per step": "δ 每经过一步乘以的倍数",
     "first / last of {length}; accuracy": "{length} 步的首步 / 末步；准确率",
