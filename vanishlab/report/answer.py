@@ -231,7 +231,9 @@ def _pictures(gathered: Gathered, ranked: list[Contender]) -> list[Picture]:
         return [*drawn, _shares(shown)]
     if record is not None:
         figure, ax = panel_axes()
-        depth_profile(ax, record.select(learning_rate=record.learning_rate[:1]), "delta_rms", 0, key=False)
+        first = record.learning_rate[0]  # NaN of a record of one's own loop, which knows none
+        runs = np.flatnonzero((record.learning_rate == first) | np.isnan(first))
+        depth_profile(ax, record.select(run=runs), "delta_rms", 0, key=False)
         title = say("What each layer is told before training: {quantity}", quantity=_delta())
         drawn.append(picture(figure, title, profile(only.record or record, "delta_rms", 0)))
     return drawn
