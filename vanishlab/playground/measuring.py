@@ -144,7 +144,7 @@ def _measure(
     if outdated():
         raise Outdated
     prediction, unpredicted = _predict(settings, data)
-    frequency = np.unique_counts(data.y).counts / len(data.y)
+    frequency = np.unique(data.y, return_counts=True)[1] / len(data.y)
     point, pointless = None, ""
     try:
         point = network_point(network)

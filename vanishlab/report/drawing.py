@@ -10,8 +10,10 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
 
 from vanishlab.plots.fonts import make_legible
 from vanishlab.plots.web_font import font_face
@@ -54,8 +56,16 @@ def key(handles: Sequence[Any], title: str, alt: str, *, cells: bool = False) ->
     columns = max(1, min(len(handles), int(52 / (longest + 5))))
     rows = -(-len(handles) // columns)
     figure = Figure(figsize=(_WIDTH, 0.24 * rows + (0.3 if title else 0.12)))
-    figure.legend(handles=list(handles), loc="center", ncols=columns, frameon=False, title=title or None)
+    handles = [_free(handle) for handle in handles]
+    figure.legend(handles=handles, loc="center", ncols=columns, frameon=False, title=title or None)
     return picture(figure, "", alt, cells=cells)
+
+
+def _free(handle: Any) -> Any:
+    """Return what stands for `handle` in a legend of another figure; matplotlib 3.10.0 refuses a band of the first."""
+    if not isinstance(handle, PolyCollection):
+        return handle
+    return Patch(facecolor=handle.get_facecolor()[0], linewidth=0.0, label=str(handle.get_label()))
 
 
 def _columns(text: str) -> int:
