@@ -172,7 +172,7 @@ def test_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         said = paths[1].read_text(encodings[1]) if kinds[1] == "file" else ""
         if wanted == 2 and kinds[1] == "file":
             *before, last = re.sub(r"\x1b\[[?\d]*\w", "", said).splitlines()
-            assert last.startswith("vanishlab: error: "), (told, said)
+            assert last.startswith(("vanishlab: error: ", "vanishlab: 错误: ")), (told, said)
             assert forced or code == 0 or not before, (told, said)  # FORCE_COLOR asks for bars in a file too
         assert "Traceback" not in said and not (tmp_path / "results").exists(), told
         assert (tmp_path / "out").exists() == (code == 0 and "--out" in line), told

@@ -212,9 +212,19 @@ def _asked() -> str:
     return found[1] if found is not None and found[1] in LANGUAGES else "en"
 
 
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _fail(program: str, refusal: object) -> None:
     with speaking(_asked()):
         message, error = in_words(refusal), say("error")
+    if not _can_print(error + message):  # in English rather than in question marks
+        message, error = str(refusal), "error"
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
     print(f"{program}: {error}: {message}", file=sys.stderr)

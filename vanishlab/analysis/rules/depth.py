@@ -142,7 +142,7 @@ def _rate_of_wild_updates(e: Evidence, t: Thresholds, steps: slice) -> float:
 
 def _shown_by_gradients(e: Evidence, steps: slice, place: np.ndarray) -> tuple[float, float, float] | None:
     # Decades of the weight gradient, of the activations that enter it, and of delta, in the same layers: all but the
-    # first, whose gradient has the input's scale.
+    # first, whose gradient has the input's scale. None where one of them is not a number.
     gradient, delta = e.typical(e.gradient, steps), e.typical(e.delta, steps)
     known = [layer for layer in place[1:] if np.isfinite(gradient[layer]) and gradient[layer] > 0]
     if len(known) < 2:
@@ -150,11 +150,12 @@ def _shown_by_gradients(e: Evidence, steps: slice, place: np.ndarray) -> tuple[f
     first, last = known[0], known[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         activation = np.log10(e.typical(e.activation, steps))
-    return (
-        float(np.log10(gradient[last]) - np.log10(gradient[first])),
-        float(activation[first - 1] - activation[last - 1]),
-        float(delta[last] - delta[first]),
-    )
+        found = (
+            float(np.log10(gradient[last]) - np.log10(gradient[first])),
+            float(activation[first - 1] - activation[last - 1]),
+            float(delta[last] - delta[first]),
+        )
+    return None if np.isnan(found).any() else found
 
 
 def _only_a_large_input(e: Evidence, t: Thresholds, steps: slice, place: np.ndarray) -> bool:
