@@ -65,6 +65,7 @@ class Stack:
             weight[...] = layer.weight.detach().transpose(1, 2).numpy()
             bias[...] = layer.bias.detach().numpy()
         self._other = self._now.copy()
+        self.show()  # the model's own are not needed meanwhile
         self._frozen = np.zeros(len(rates), bool)
         self._known = False  # what does not change from step to step
         self.diverged_step = np.full(len(rates), -1, dtype=np.int64)
@@ -129,7 +130,9 @@ class Stack:
         rates = self._rates * rate_factor(training.schedule, step, training.steps, training.warmup_steps)
         examples, labels = (each.numpy() if each.ndim > axes else each.numpy()[None] for each, axes in ((x, 2), (y, 1)))
         of_run = np.arange(runs) if len(examples) == runs else np.zeros(runs, np.int64)
-        gradients = np.empty_like(self._now) if first else None  # else each is needed but once
+        gradients = None  # each is needed but once, but for the first look at them
+        if first:
+            gradients = self._buffers[0][4] if runs == 1 else np.empty_like(self._now)
         loss, right = np.full(runs, math.nan), np.zeros(runs, np.int64)
         found = np.full((runs, len(self._names), len(passes.MEASURED)), math.nan)
 
