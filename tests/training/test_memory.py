@@ -80,7 +80,8 @@ MEASURED = """
     vl.train(vl.NetworkConfig(2, 8), vl.TrainingConfig(steps=1, device="cpu"), data)
     def peak(): return Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
     before = peak()
-    network, training = vl.NetworkConfig({network}), vl.TrainingConfig({training}, device="cpu")
+    network = vl.NetworkConfig({network})
+    training = vl.TrainingConfig({training}, device="cpu", engine="autograd")
     record = vl.train(network, training, data)
     print(before, peak())
 """

@@ -53,7 +53,8 @@ def check_memory(network: NetworkConfig, training: TrainingConfig, data: Dataset
 def run_bytes(network: NetworkConfig, training: TrainingConfig, data: Dataset) -> float:
     """Return what a run holds at its peak, in bytes: parameters, activations for the way back, and what is recorded.
 
-    It is within a factor of 1.5 of the measured peak for the shapes of tests/training/test_memory.py. What measuring
+    It is within a factor of 1.5 of the measured peak for the shapes of tests/training/test_memory.py, trained by
+    autograd; the compiled engine, whose activations are those of one run, takes as much or less. What measuring
     sharpness takes, the passes of some Hessian products, is not in it.
     Weights: the present state, the gradient, and the next state while it is made; two more of momentum,
     four of Adam. Activations: z, and h where it does not take z's place; normalisation and residual connections keep
