@@ -65,7 +65,7 @@ def _free(handle: Any) -> Any:
     """Return what stands for `handle` in a legend of another figure; matplotlib 3.10.0 refuses a band of the first."""
     if not isinstance(handle, PolyCollection):
         return handle
-    return Patch(facecolor=handle.get_facecolor()[0], linewidth=0.0, label=str(handle.get_label()))
+    return Patch(facecolor=handle.get_facecolor()[0], linewidth=0.0, label=str(handle.get_label()))  # pyright: ignore[reportArgumentType]
 
 
 def _columns(text: str) -> int:
