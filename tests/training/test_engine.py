@@ -245,6 +245,37 @@ def test_hooks_of_a_given_model_are_called(data: vl.Dataset) -> None:
 
 
 @needs_numba
+@pytest.mark.parametrize("change", ["tensor hook", "frozen", "another dtype"])
+def test_autograd_trains_a_given_model_that_is_more_than_its_config(change: str, data: vl.Dataset) -> None:
+    model = vl.MLP(vl.NetworkConfig(2, 8), data.features, 5, (0,))
+    if change == "tensor hook":
+        model.readout.weight.register_hook(lambda gradient: None)
+    elif change == "frozen":
+        model.readout.bias.requires_grad_(False)
+    else:
+        model.double()
+    training = vl.TrainingConfig(steps=2, device="cpu", engine="fused")
+    with pytest.raises(InputError, match="without hooks and frozen parameters, of its config's dtype"):
+        vl.train(model.config, training, data, model=model)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", EXACT)
+def test_examples_may_lie_in_memory_as_they_like(dtype: str, data: vl.Dataset) -> None:
+    turned = dataclasses.replace(data, x=np.asfortranarray(data.x.astype(dtype)), y=data.y.astype(np.int32))
+    one, other = both(vl.NetworkConfig(2, 8, dtype=dtype), turned)
+    assert_close(one, other, EXACT[dtype], 1)
+
+
+@needs_numba
+def test_facts_of_a_run_without_a_gradient_are_none(data: vl.Dataset) -> None:
+    huge = dataclasses.replace(data, x=data.x * 1e30)
+    for seeds in ((0,), (0, 1)):
+        one, other = both(vl.NetworkConfig(2, 8, "linear"), huge, loss="mse", seeds=seeds, learning_rates=(0.1,))
+        assert (other.diverged_step == 0).all() and one.facts == other.facts
+
+
+@needs_numba
 def test_a_folder_never_mixes_engines(data: vl.Dataset, tmp_path: Path) -> None:
     network, training = vl.NetworkConfig(2, 8), vl.TrainingConfig(steps=3, device="cpu")
     names = [chunk_of([Run(network, 0.1, 0)], training, "", each).name for each in ("autograd", "fused")]

@@ -287,9 +287,9 @@ REFUSALS: dict[str, str] = {
         "没有哪个 nn.Sequential 里有输入输出等宽、后面跟着激活函数的层"
     ),
     "engine 'fused' {why}; 'auto' takes it where it can": "engine 'fused' {why}；设为 'auto' 则在可用时采用",
-    "engine 'fused' must get a model without hooks and frozen parameters; 'auto' takes any": (
-        "engine 'fused' 要求模型没有钩子和冻结的参数；'auto' 没有这个要求"
-    ),
+    (
+        "engine 'fused' must get a model without hooks and frozen parameters, of its config's dtype; 'auto' takes any"
+    ): "engine 'fused' 要求模型没有钩子和冻结的参数，dtype 与其设置一致；'auto' 没有这些要求",
     "does not know {name}, got {other}": "不支持 {name}，而这里是 {other}",
     "computes on the CPU, got device {device}": "只在 CPU 上计算，而 device 是 {device}",
     "needs numba: pip install 'vanishlab[fast]'": "需要 numba：pip install 'vanishlab[fast]'",

@@ -230,14 +230,23 @@ def device_of(name: str) -> torch.device:
 
 
 def _engine_for(model: MLP, training: TrainingConfig, work: float) -> Engine:
-    """Return the engine that the configs ask for, or autograd where hooks take part in the model's passes."""
+    """Return the engine that the configs ask for, or autograd for a given model that is more than they say."""
     engine = engine_of(model.config, training, work)
     hooked = any(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in model.modules()
     )
-    if engine == "fused" and (hooked or not all(parameter.requires_grad for parameter in model.parameters())):
+    plain = all(
+        parameter.requires_grad
+        and not parameter._backward_hooks
+        and parameter.dtype == getattr(torch, model.config.dtype)
+        for parameter in model.parameters()
+    )
+    if engine == "fused" and (hooked or not plain):
         if training.engine == "fused":
-            raise InputError("engine 'fused' must get a model without hooks and frozen parameters; 'auto' takes any")
+            raise InputError(
+                "engine 'fused' must get a model without hooks and frozen parameters, of its config's dtype; "
+                "'auto' takes any"
+            )
         return "autograd"
     return engine
 

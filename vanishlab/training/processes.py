@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 
 def begin_worker() -> None:
@@ -39,11 +40,35 @@ def cpu_cores() -> int:
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let matrix products take one thread: on a busy machine several wait for each other over kernels so small."""
+    """Let matrix products take one thread: on a busy machine several wait for each other over kernels so small.
+
+    The limit holds for the process. Of blocks in several threads the first sets it and the last lifts it.
+    """
     from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
-    with threadpool_limits(1, user_api="blas"):
+    with _limit.lock:
+        _limit.blocks += 1
+        if _limit.blocks == 1:
+            _limit.set = threadpool_limits(1, user_api="blas")
+    try:
         yield
+    finally:
+        with _limit.lock:
+            _limit.blocks -= 1
+            if _limit.blocks == 0 and _limit.set is not None:
+                _limit.set.restore_original_limits()
+
+
+class _Limit:
+    """The limit on BLAS threads, and how many blocks ask for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.blocks = 0
+        self.set: Any = None
+
+
+_limit = _Limit()
 
 
 def _end_with_parent() -> None:

@@ -128,11 +128,15 @@ class Stack:
         closely = recorded and self._schedule.looks_closely(step)
         first, self._known = recorded and not self._known, self._known or recorded
         rates = self._rates * rate_factor(training.schedule, step, training.steps, training.warmup_steps)
-        examples, labels = (each.numpy() if each.ndim > axes else each.numpy()[None] for each, axes in ((x, 2), (y, 1)))
+        examples, labels = (
+            np.ascontiguousarray(each.numpy() if each.ndim > axes else each.numpy()[None])
+            for each, axes in ((x, 2), (y, 1))
+        )
         of_run = np.arange(runs) if len(examples) == runs else np.zeros(runs, np.int64)
         gradients = None  # each is needed but once, but for the first look at them
         if first:
             gradients = self._buffers[0][4] if runs == 1 else np.empty_like(self._now)
+            gradients.fill(math.nan)  # of a run that has none, because its loss is not finite
         loss, right = np.full(runs, math.nan), np.zeros(runs, np.int64)
         found = np.full((runs, len(self._names), len(passes.MEASURED)), math.nan)
 
