@@ -80,6 +80,16 @@ def test_the_sweep_benchmark_holds_its_ratios_against_the_bars():
     assert {row[-1] for row in module.rows_of(deeper, contenders)} == {""}  # the bars are those of 20 layers
 
 
+def test_the_engines_benchmark_counts_what_it_multiplies():
+    pytest.importorskip("numba")
+    module = load("engine")
+    width, *seconds, bmm, dot, tiles, passing, share = module.row_of(32)
+    assert width == 32 and len(seconds) == 3
+    for taken, speed in zip(seconds, (bmm, dot, tiles), strict=True):
+        assert abs(float(speed) * float(taken.split()[0]) - 6e-3 * 256 * 32**2) < 0.05 * 6e-3 * 256 * 32**2 + 40
+    assert abs(float(passing.split()[0]) / float(seconds[2].split()[0]) - float(share[:-1]) / 100) < 0.02
+
+
 def test_the_recording_benchmark_prints_every_contender(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["recording.py", "--quick", "--models", "MLP", "--steps", "1"])
     load("recording").main()

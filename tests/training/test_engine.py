@@ -3,6 +3,7 @@
 # pyright: reportArgumentType=false
 # Names of activations, engines and dtypes come as strings.
 
+import contextlib
 import dataclasses
 import importlib.util
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+from threadpoolctl import threadpool_info
 
 import vanishlab as vl
 from vanishlab.activations import ACTIVATIONS, ActivationName
@@ -19,6 +21,7 @@ from vanishlab.errors import InputError
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.training import engine
 from vanishlab.training.loop import Run, train_runs
+from vanishlab.training.processes import one_blas_thread
 from vanishlab.training.sweep.chunks import chunk_of
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
@@ -335,3 +338,19 @@ def test_products_are_numpys(rows: int, inner: int, columns: int, dtype: str) ->
     out[:] = np.nan
     multiply_by_turned(a, np.ascontiguousarray(b.T), turned, out)
     np.testing.assert_allclose(out, expected, rtol=close, atol=close)
+
+
+def test_the_limit_on_blas_threads_is_lifted_by_the_last_block() -> None:
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    before = threads()
+    one, other = one_blas_thread(), one_blas_thread()
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(one)
+        second.enter_context(other)
+        assert threads() == {1}
+        first.close()
+        assert threads() == {1}
+        second.close()
+        assert threads() == before
