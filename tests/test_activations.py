@@ -19,7 +19,7 @@ from vanishlab import plots
 from vanishlab.activations import ACTIVATIONS, find_activation
 from vanishlab.analysis.remedies.surgery import draw_weights
 from vanishlab.network.activation_modules import Phi, activation_module, activation_of
-from vanishlab.recording.call import saturated_fraction
+from vanishlab.recording.saturation import saturated_fraction
 
 TORCH_HAS_A_GAIN: tuple[Any, ...] = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
 

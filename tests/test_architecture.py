@@ -25,6 +25,7 @@ LEVELS = (
         "config",
         "files",
         "data",
+        "compiling",
         "faces",
         "progress",
         "terminal",

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 import vanishlab as vl
 from vanishlab.plots import axes
-from vanishlab.recording.call import _silent
-from vanishlab.recording.layer import Layer
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
+from vanishlab.recording.recorded_steps import RecordedSteps
+from vanishlab.recording.saturation import _silent
 from vanishlab.theory import prediction
 
 
@@ -39,20 +39,20 @@ class Repeated(nn.Module):
 
 def test_a_layer_measures_the_quantities_of_the_table_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[set[str]] = []
-    whole = Layer.measured
+    whole = RecordedSteps.add_values
 
-    def spied(layer: Layer, passes: set[int]) -> dict[str, Tensor]:
-        measured.append(set(whole(layer, passes)))
-        return whole(layer, passes)
+    def spied(steps: RecordedSteps, step: int, loss: Any, accuracy: Any, values: Any, facts: Any) -> None:
+        measured.append({name for name, found in values.items() if np.isfinite(found).all()})
+        whole(steps, step, loss, accuracy, values, facts)
 
-    monkeypatch.setattr(Layer, "measured", spied)
+    monkeypatch.setattr(RecordedSteps, "add_values", spied)
     model = Repeated()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     with vl.GradientRecorder(model, optimizer):
-        model(torch.ones(2, 3)).sum().backward()
+        model(torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0]])).sum().backward()
         optimizer.step()
-    # What an update changes is known when it has been made; the ratio is that of two norms.
-    assert measured == [{*LAYER_QUANTITIES, "update_norm"} - {"update_ratio"}]
+    # The ratio is that of two norms.
+    assert measured == [{*LAYER_QUANTITIES, "update_norm"}]
 
 
 def test_what_the_table_says_is_never_negative_is_not_and_the_rest_is(data: vl.Dataset) -> None:

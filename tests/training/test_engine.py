@@ -203,7 +203,7 @@ def test_a_runs_bits_depend_on_nothing_but_the_run(
 
 def test_autograd_does_what_the_engine_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, training = vl.NetworkConfig(), vl.TrainingConfig(device="cpu")
-    monkeypatch.setattr(engine, "_numba_works", lambda: True)
+    monkeypatch.setattr(engine, "numba_works", lambda: True)
     assert engine.engine_of(plain, training, 1e12) == "fused"
     assert engine.engine_of(plain, training, 1e6) == "autograd"  # its start would take longer
     foreign = [
@@ -220,7 +220,7 @@ def test_autograd_does_what_the_engine_does_not(monkeypatch: pytest.MonkeyPatch)
         assert engine.engine_of(network, other, 1e12) == "autograd"
         with pytest.raises(InputError, match=said):
             engine.engine_of(network, dataclasses.replace(other, engine="fused"), 1.0)
-    monkeypatch.setattr(engine, "_numba_works", lambda: False)
+    monkeypatch.setattr(engine, "numba_works", lambda: False)
     assert engine.engine_of(plain, training, 1e12) == "autograd"
     with pytest.raises(InputError, match=r"needs numba: pip install 'vanishlab\[fast\]'"):
         engine.engine_of(plain, dataclasses.replace(training, engine="fused"), 1e12)

@@ -16,8 +16,8 @@ from torch.utils.hooks import RemovableHandle
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.analysis.evidence import Absence
-from vanishlab.recording.call import saturated_fraction
 from vanishlab.recording.norms import slice_norms
+from vanishlab.recording.saturation import saturated_fraction
 
 _LEAST_CALLS = 4  # of a layer, to speak of time
 

@@ -3,6 +3,7 @@
 TERMINAL: dict[str, str] = {
     # Lines and bars
     "error": "错误",
+    "compiling what the recorder measures by, once on this machine ...": "正在编译记录器的测量程序，本机只需一次……",
     "compiling the engine, once on this machine ...": "正在编译训练引擎，本机只需一次……",
     "interrupted": "已中断",
     "training": "训练",

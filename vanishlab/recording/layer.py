@@ -1,7 +1,6 @@
 """`Layer`: a weight (or the parameters that one is made of), and what the step under way has shown of it.
 
-It stands at a site (`site`), which several layers may share, as the two weights of a recurrent layer do. Every value
-that is kept is float64 (run,) and stays on the tensors' device.
+It stands at a site (`site`), which several layers may share, as the two weights of a recurrent layer do.
 """
 
 from collections.abc import Iterable
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 
 from vanishlab.network.mlp import Block
 from vanishlab.recording import reasons
-from vanishlab.recording.call import values_of_calls
+from vanishlab.recording.call import Call
 from vanishlab.recording.facts import LayerFacts
+from vanishlab.recording.measure import Value
 from vanishlab.recording.norms import joint_norm, lost_fractions, slice_norms
 from vanishlab.recording.site import Site
 from vanishlab.recording.twins import twin_fraction
@@ -23,7 +23,7 @@ from vanishlab.recording.twins import twin_fraction
 class GradientSeen:
     """What one step shows of the gradient that a layer's weights have accumulated; zero_grad may throw it away."""
 
-    values: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     """Quantities by name."""
     touched: bool = False
     """It was added to since it was last looked at."""
@@ -38,7 +38,7 @@ class LayerStep:
     """What one step shows of a layer's weights."""
 
     gradient: GradientSeen = field(default_factory=GradientSeen)
-    values: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     """Other quantities by name, and "update_norm", of which `update_ratio` is made."""
     weight_versions: list[int] = field(default_factory=list)
     """Of the weights whose norm was taken; one that is written to has another."""
@@ -89,7 +89,7 @@ class Layer:
         self.step.gradient.values.pop("bias_gradient_norm", None)
 
     @property
-    def gradient_norm(self) -> Tensor | None:
+    def gradient_norm(self) -> Value | None:
         """The norm of the gradient, None where none was seen."""
         return self.step.gradient.values.get("gradient_norm")
 
@@ -124,7 +124,7 @@ class Layer:
         if biases := _gradients(self.biases):
             seen.values["bias_gradient_norm"] = _unscaled(self.norm_of(biases), scale)
 
-    def take_gradient(self, weight_norm: Tensor, norm: Tensor, zero: Tensor, subnormal: Tensor) -> None:
+    def take_gradient(self, weight_norm: Value, norm: Value, zero: Value, subnormal: Value) -> None:
         """Take in what was found of the gradients as they are now, and of the weight."""
         seen = self.step.gradient
         seen.touched = seen.taken = False
@@ -169,22 +169,22 @@ class Layer:
         """Return what the step has shown besides numbers, None for a layer that no step has called yet."""
         if self.site is None or self.site.place < 0:
             return None
-        calls = self.site.counted(passes)
+        calls = self.calls(passes)
         examples = max((call.batch for call in calls), default=0)
         entries = sum(call.pre_activations for call in calls)
         activation = next((call.activation for call in calls if call.activation), "")
-        dtype = next((call.dtype for call in calls if call.dtype), "")
+        dtype = next((str(call.dtype).removeprefix("torch.") for call in calls if call.dtype), "")
         coarse = max((float(call.coarse) for call in calls if call.coarse is not None), default=0.0)
         units = entries / max(examples, 1)
         return LayerFacts(self.site.place, units, examples, activation, self.twins or 0.0, dtype, coarse)
 
-    def measured(self, passes: set[int]) -> dict[str, Tensor]:
-        """Return the step's quantities by name, (run,), those that were seen, and "update_norm".
+    def calls(self, passes: set[int]) -> list[Call]:
+        """Return the calls whose delta came with `passes`, the backward passes that brought gradients."""
+        return self.site.counted(passes) if self.site else []
 
-        `passes` are the backward passes that brought gradients.
-        """
-        calls = self.site.counted(passes) if self.site else []
-        values = self.step.values | self.step.gradient.values | values_of_calls(calls)
+    def measured(self) -> dict[str, Value]:
+        """Return the step's quantities of the weight by name, (run,), those that were seen, and "update_norm"."""
+        values = self.step.values | self.step.gradient.values
         if "weight_norm" not in values:  # no gradient, so no update either
             values["weight_norm"] = self.norm_of(self.weights)
         return values
@@ -266,7 +266,7 @@ def local(tensor: Tensor) -> Tensor:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Return whether `tensor` is spread over processes (a DTensor)."""
-    return hasattr(tensor, "to_local")
+    return type(tensor) not in (Tensor, nn.Parameter) and hasattr(tensor, "to_local")
 
 
 def as_real(tensor: Tensor) -> Tensor:

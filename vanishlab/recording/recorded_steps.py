@@ -8,14 +8,21 @@ import torch
 from torch import Tensor
 
 from vanishlab.config import NetworkConfig, TrainingConfig
+from vanishlab.recording.call import Call
 from vanishlab.recording.facts import LayerFacts
 from vanishlab.recording.layer import Layer
+from vanishlab.recording.measure import Value
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
 from vanishlab.recording.sharding import gather
+from vanishlab.recording.step_values import COLUMNS, numbers_of, to_host, values_of_calls
 from vanishlab.version import __version__
 
-_MEASURED = (*(name for name in LAYER_QUANTITIES if name != "update_ratio"), "update_norm")
+_OF_WEIGHTS = (
+    "gradient_norm", "bias_gradient_norm", "weight_norm", "zero_fraction", "subnormal_fraction",
+    "applied_gradient_norm", "update_norm",
+)  # fmt: skip
+"""What is measured of a layer's weights; the last is that of which `update_ratio` is made."""
 
 
 class RecordedSteps:
@@ -32,12 +39,6 @@ class RecordedSteps:
         self.skipped = 0
         """Steps that a GradScaler skipped because a gradient was infinite."""
 
-    def or_nan(self, value: Tensor | None) -> Tensor:
-        """Return `value`, or NaN for each run where there is none."""
-        if value is not None:
-            return value
-        return torch.full((self._runs,), math.nan, dtype=torch.float64, device=self._layers[0].weight.device)
-
     def add(
         self, step: int, loss: Tensor | None, accuracy: Tensor | None, passes: set[int], why: str | None = None
     ) -> None:
@@ -46,26 +47,27 @@ class RecordedSteps:
         `passes` are the backward passes that brought gradients. Where there is a reason `why`, nothing of the step was
         measured.
         """
-        missing = self.or_nan(None)
-        found = []
+        own: list[dict[str, Value]] = []
+        calls: list[list[Call]] = []
         for layer in self._layers:
-            values = layer.measured(passes)
-            if why or layer.gone:  # and whatever its old module and weight have shown is not the layer's
-                values = {}
-            found.append({name: values.get(name, missing) for name in _MEASURED})
+            gone = bool(why) or layer.gone  # then whatever its old module and weight have shown is not the layer's
+            own.append({} if gone else layer.measured())
+            calls.append([] if gone else layer.calls(passes))
             if layer.name not in self._facts and (facts := layer.facts(passes)) is not None:
                 self._facts[layer.name] = facts
             if reason := why or layer.why_unmeasured(passes):
                 self._unmeasured[layer.name] = reason
-        gather(self._layers, found)
-        norms = [torch.stack([values[name] for values in found]) for name in ("update_norm", "weight_norm")]
-        for values, ratio in zip(found, norms[0] / norms[1], strict=True):
-            values["update_ratio"] = ratio
-        columns = [values[name] for name in LAYER_QUANTITIES for values in found]
-        device = columns[-1].device
-        columns = [self.or_nan(value).to(device, torch.float64) for value in (loss, accuracy)] + columns
-        numbers = torch.stack(columns).cpu().numpy()
-        self._rows.append((step, numbers))
+        gather(self._layers, own)
+        wanted = [loss, accuracy, *(values.get(name) for name in _OF_WEIGHTS for values in own)]
+        wanted += [number for theirs in calls for call in theirs for number in numbers_of(call)]
+        numbers = to_host(wanted, self._runs)
+        start = 2 + len(_OF_WEIGHTS) * len(own)
+        rows = numbers[2:start].reshape(len(_OF_WEIGHTS), len(own), -1)
+        by_name: dict[str, np.ndarray] = dict(zip(_OF_WEIGHTS, rows, strict=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_name["update_ratio"] = by_name["update_norm"] / by_name["weight_norm"]
+        by_name |= values_of_calls(calls, numbers[start:].reshape(-1, COLUMNS, self._runs))
+        self.add_values(step, numbers[0], numbers[1], by_name, {})
 
     def add_values(
         self,
@@ -75,7 +77,7 @@ class RecordedSteps:
         values: Mapping[str, np.ndarray],
         facts: Mapping[str, LayerFacts],
     ) -> None:
-        """Take in what was measured without hooks: loss and accuracy (run,), each quantity (layer, run), by name.
+        """Take in numbers on the host: loss and accuracy (run,), each quantity (layer, run), by name.
 
         A quantity that is not named is NaN; `facts` are kept of layers of which nothing was known.
         """

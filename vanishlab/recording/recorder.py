@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from vanishlab.errors import InputError, check_integer
@@ -31,6 +32,7 @@ from vanishlab.recording.hooks.parameter_hooks import ParameterHooks
 from vanishlab.recording.hooks.replaced import Homes
 from vanishlab.recording.hooks.schedule import Schedule
 from vanishlab.recording.layer import Layer
+from vanishlab.recording.measure import Measure
 from vanishlab.recording.record import Record
 from vanishlab.recording.recorded_steps import RecordedSteps
 
@@ -93,7 +95,8 @@ class GradientRecorder:
         self._sites = list({id(layer.site): layer.site for layer in self._layers if layer.site is not None}.values())
         self._thread = OneThread()
         self._passes = BackwardPasses(self._thread, self._pass_started, self._pass_ended, self._pass_failed)
-        self._module_hooks = ModuleHooks(self._passes, self._look_at_modules)
+        self._measure = Measure(stacked=isinstance(self._model, MLP))
+        self._module_hooks = ModuleHooks(self._passes, self._measure, self._look_at_modules)
         self._optimizer_steps = OptimizerSteps(
             self._module_hooks,
             self._layers,
@@ -104,9 +107,11 @@ class GradientRecorder:
         )
         self._watch = None
         if not isinstance(self._model, MLP):  # whose loop tells all there is to know
-            self._watch = LossWatch(self._model, as_tuple(optimizer), lambda: self.recording, self._is_done)
+            self._watch = LossWatch(self._model, as_tuple(optimizer), self._module_hooks, self._is_done)
         self._homes = Homes(self._model, self._layers)
-        self._parameter_hooks = ParameterHooks(self._layers, self._thread.alone, self._note_touched)
+        self._parameter_hooks = ParameterHooks(
+            self._layers, self._thread.alone, self._note_touched, lambda: self._module_hooks.recording
+        )
         self.recorded_steps = RecordedSteps(self._layers, self._runs, unmeasured)
         """To be made into a `Record`."""
         self._leave: list[Callable[[], object]] = []
@@ -166,7 +171,9 @@ class GradientRecorder:
 
     def gradient_norms(self) -> list[Tensor]:
         """Return the weight gradient's norm of each layer in the step under way, float64 (run,); NaN without one."""
-        return [self.recorded_steps.or_nan(layer.gradient_norm) for layer in self._layers]
+        found = [torch.nan if layer.gradient_norm is None else layer.gradient_norm for layer in self._layers]
+        device = self._layers[0].weight.device
+        return [torch.as_tensor(each, dtype=torch.float64, device=device).expand(self._runs) for each in found]
 
     def observe_applied(self, norms: list[Tensor]) -> None:
         """Note the norms of each layer's weight gradient, (run,), as an update made by hand is going to use it."""
@@ -185,7 +192,7 @@ class GradientRecorder:
             why = reasons.THREADS if self._thread.broken else None
             if not why:
                 self._look_again()
-                note_unseen(self._layers)
+                note_unseen(self._layers, self._measure)
             if update_norms is not None:
                 self._note("update_norm", update_norms)
             loss = self._watch.loss if self._loss is None and self._watch else self._loss
@@ -226,8 +233,6 @@ class GradientRecorder:
 
     def _note_touched(self, layers: list[Layer]) -> None:
         """Note that these layers have got a gradient."""
-        if not self._module_hooks.recording:
-            return
         if current_task() != NO_PASS:
             self._passes.with_gradients.add(self._passes.enter())
         if self._watch is not None:
@@ -293,8 +298,8 @@ class GradientRecorder:
 
     def _pass_ended(self, scale: float) -> None:
         if self._module_hooks.recording:
-            steps = [(layer, layer.step) for layer in self._layers]
-            note_gradients([layer for layer, step in steps if step.gradient.touched and not step.done], scale)
+            touched = [each for each in self._layers if each.step.gradient.touched and not each.step.done]
+            note_gradients(touched, self._measure, scale)
 
     def _step_skipped(self) -> None:
         self.recorded_steps.skipped += 1

@@ -4,12 +4,14 @@ At the end of a recorded step the shares' numbers are gathered in one exchange f
 Every process that trains must record, on the same steps: the exchange waits for all of them.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vanishlab.recording.layer import Layer, local
+from vanishlab.recording.measure import Value
 from vanishlab.recording.norms import joint_norm
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 
@@ -17,14 +19,16 @@ _GATHERED = {name: each.over_shards for name, each in LAYER_QUANTITIES.items() i
 _GATHERED["update_norm"] = "norm"  # of which update_ratio is made when the shares are together
 
 
-def gather(layers: list[Layer], values: list[dict[str, Tensor]]) -> None:
-    """Replace, in `values` (a dict of (1,) tensors for each layer), what belongs to a share by that of the whole."""
+def gather(layers: list[Layer], values: list[dict[str, Value]]) -> None:
+    """Replace, in `values` (a dict for each layer), what belongs to a share by that of the whole."""
     alike: dict[Any, list[int]] = {}
     for place, layer in enumerate(layers):
         if key := _sharding(layer.weight):
             alike.setdefault(key, []).append(place)
     for (mesh, dims), places in alike.items():
-        rows = [torch.stack([values[place][name][0] for place in places]) for name in _GATHERED]
+        device = local(layers[places[0]].weight).device
+        rows = [torch.stack([_number(values[place].get(name, math.nan), device) for place in places])
+                for name in _GATHERED]  # fmt: skip
         for parameters in ("weights", "biases"):
             entries = [sum(local(each).numel() for each in getattr(layers[place], parameters)) for place in places]
             rows.append(rows[0].new_tensor(entries))
@@ -39,6 +43,10 @@ def gather(layers: list[Layer], values: list[dict[str, Tensor]]) -> None:
             whole = torch.where(size.sum(0) > 0, whole, torch.nan)
             for place, value in zip(places, whole, strict=True):
                 values[place][name] = value.reshape(1)
+
+
+def _number(value: Value, device: torch.device) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64, device=device).reshape(())
 
 
 def _sharding(weight: Tensor) -> tuple[Any, tuple[int, ...]] | None:

@@ -53,15 +53,14 @@ class Site:
         for call in calls:
             call.backward = call.kept = None
 
-    def with_runs(self, tensor: Tensor) -> Tensor:
-        """Return `tensor` with axes (run, example, ...), which a stack's has already."""
-        tensor = tensor.detach()
-        if self.stacked:
+    def examples_first(self, tensor: Tensor) -> Tensor:
+        """Return `tensor` with axes (example, ...), a stack's as it is: (run, example, ...)."""
+        # Of outputs with two axes the first counts examples, also in models that put time before them.
+        if self.stacked or (tensor.ndim > self.example_axes and not (self.batch_axis and tensor.ndim > 2)):
             return tensor
         if tensor.ndim <= self.example_axes:
-            return tensor.reshape(1, 1, -1)
-        # Of outputs with two axes the first counts examples, also in models that put time before them.
-        return (tensor.movedim(self.batch_axis, 0) if self.batch_axis and tensor.ndim > 2 else tensor)[None]
+            return tensor.detach().reshape(1, -1)
+        return tensor.detach().movedim(self.batch_axis, 0)
 
     def counted(self, passes: set[int]) -> list[Call]:
         """Return the calls whose delta came with one of `passes`; all, where there are no such passes.

@@ -50,12 +50,12 @@ def hooks_for_attention(hooks: ModuleHooks, module: nn.MultiheadAttention, layer
 
 def _watch_output(hooks: ModuleHooks, site: Site, call: Call, z: Tensor) -> None:
     z.register_hook(lambda delta: hooks.note_delta(site, call, delta))
-    call.note_output(site.with_runs(z))
+    call.note_output(site.examples_first(z))
 
 
 def _watch_products(hooks: ModuleHooks, site: Site, nodes: list[Any], examples: int) -> None:
     for node in nodes:
-        call = Call()
+        call = Call(hooks.measure)
         call.examples, call.in_sequence = examples, len(nodes) == 1
 
         def note(deltas: Any, call: Call = call) -> None:

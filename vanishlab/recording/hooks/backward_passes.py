@@ -39,6 +39,7 @@ class BackwardPasses:
         self._ended = ended
         self._failed = failed
         self._open: dict[int, int] = {}  # and the thread that each runs in, the outermost pass first
+        self._alone: int | None = None  # the pass that is open, if it is one, once it has been entered
         self._left: set[int] = set()  # passes that were still open when they were taken to be over
         self._at_end: list[Callable[[float], None]] = []
         self._scales: dict[int, float] = {}
@@ -47,7 +48,10 @@ class BackwardPasses:
 
     def enter(self) -> int:
         """Return the number of the outermost pass that a hook fires in, and have its end told."""
-        task, here = current_task(), threading.get_ident()
+        task = current_task()
+        if task == self._alone:
+            return task
+        here = threading.get_ident()
         if task not in self._open:
             inside = bool(self._open)
             if task in self._left or (inside and here not in self._open.values()):
@@ -61,6 +65,7 @@ class BackwardPasses:
             engine.queue_callback(lambda: engine.queue_callback(lambda: end(task)))
         elif task != next(reversed(self._open)):  # a pass inside of it is not over yet
             self.thread.broken = True
+        self._alone = task if len(self._open) == 1 else None
         return next(iter(self._open))
 
     def at_end(self, finish: Callable[[float], None]) -> None:
@@ -82,6 +87,7 @@ class BackwardPasses:
             self._failed(next(iter(self._open)))
             self._left.update(self._open)
             self._open.clear()
+            self._alone = None
             self._at_end.clear()
 
     def clear(self) -> None:
@@ -90,6 +96,7 @@ class BackwardPasses:
         # A hook may end the step in the middle of its own pass, as an optimizer inside the backward pass does.
         self._left.update(task for task, thread in self._open.items() if thread != here)
         self._open.clear()
+        self._alone = None
         self._at_end.clear()
         self._scales.clear()
         self.with_gradients.clear()
@@ -104,4 +111,5 @@ class BackwardPasses:
                 finish(scale)
             self._at_end.clear()
         del self._open[task]
+        self._alone = None
         self._ended(scale)

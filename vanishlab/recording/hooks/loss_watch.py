@@ -17,7 +17,7 @@ from vanishlab.recording.hooks import grad_scaler, losses
 from vanishlab.recording.hooks.constant_answer import ConstantAnswer
 from vanishlab.recording.hooks.held_parameters import held_parameters
 from vanishlab.recording.hooks.loss_graph import blown_up, normalised_twice
-from vanishlab.recording.hooks.module_hooks import Hook, tensors_in
+from vanishlab.recording.hooks.module_hooks import Hook, ModuleHooks, tensors_in
 from vanishlab.recording.hooks.outside import listed_names, outside_parameters
 
 _SLOPES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
@@ -34,13 +34,13 @@ class LossWatch:
         self,
         model: nn.Module,
         optimizers: tuple[Optimizer, ...],
-        recording: Callable[[], bool],
+        hooks: ModuleHooks,
         over: Callable[[], bool],
     ) -> None:
-        """Look away unless `recording()`, and where the step is `over()` but for its end."""
+        """Look away unless `hooks` are recording, and where the step is `over()` but for its end."""
         self._model = model
         self._optimizers = optimizers
-        self._recording = recording
+        self._module_hooks = hooks
         self._over = over
         self._touched = False
         self._outputs: list[Tensor] | None = []
@@ -62,7 +62,7 @@ class LossWatch:
 
     def listen(self) -> Iterator[Any]:
         """Begin; what is handed out has a method `remove`, which ends it."""
-        yield self._model.register_forward_hook(Hook(self._called), with_kwargs=True)
+        yield self._model.register_forward_hook(Hook(self._called, self._module_hooks), with_kwargs=True)
         for place in (grad_scaler, losses):
             yield _Listening(place, self)
             place.listen(self)
@@ -111,11 +111,11 @@ class LossWatch:
 
     def _watches(self, loss: Tensor) -> bool:
         # Several optimizers have losses of their own, whose sum says nothing.
-        return self._recording() and loss.numel() == 1 and len(self._optimizers) < 2 and not self._over()
+        return self._module_hooks.recording and loss.numel() == 1 and len(self._optimizers) < 2 and not self._over()
 
     def _called(self, model: nn.Module, inputs: Any, keywords: Any, output: Any) -> None:
         outputs = self._outputs  # which a backward pass in another thread may take away
-        if outputs is None or not self._recording():
+        if outputs is None:
             return
         made = [each for each in tensors_in(output) if each.requires_grad]
         if made and not outputs:

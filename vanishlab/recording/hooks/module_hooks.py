@@ -1,6 +1,7 @@
 """`ModuleHooks`: the hooks on modules, for each call of a layer, its delta on the way back, and its activation."""
 
 import dataclasses
+import functools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vanishlab.activations import Activation
 from vanishlab.network.activation_modules import activation_of
 from vanishlab.network.mlp import NORMALIZATIONS, StackedLinear
 from vanishlab.recording import reasons
 from vanishlab.recording.call import Call
 from vanishlab.recording.hooks.backward_passes import BackwardPasses, graph_is_kept
 from vanishlab.recording.layer import Layer
+from vanishlab.recording.measure import Measure
 from vanishlab.recording.site import Site
 
 # Modules between a layer and its activation that keep the units where they are.
@@ -26,13 +29,14 @@ _LINEAR = (nn.Linear.forward, StackedLinear.forward)
 class Hook:
     """A hook that stays out of torch.compile's graphs, and that copies of the model do not take along."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        """Wrap `function`."""
+    def __init__(self, function: Callable[..., Any], owner: Any) -> None:
+        """Wrap `function`, which is called only while `owner.recording`."""
         self._function = function
+        self._owner = owner
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function, but not while a graph is being traced."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not self._owner.recording:
             return None
         return self._function(*arguments)
 
@@ -52,7 +56,7 @@ def _do_nothing(*_: Any) -> None:
 class ModuleHooks:
     """The hooks on a model's modules, and what they know of the step under way; they look away unless `recording`."""
 
-    def __init__(self, passes: BackwardPasses, look: Callable[[], None]) -> None:
+    def __init__(self, passes: BackwardPasses, measure: Measure, look: Callable[[], None]) -> None:
         """Start looking away; `look` is called in a forward pass, where other modules may stand than in the last."""
         self.passes = passes
         self.note_delta = passes.thread.alone(self._note_delta)
@@ -60,6 +64,7 @@ class ModuleHooks:
         self.recording = False
         self.closely = False
         """Whether the examples of the step under way are compared in pairs."""
+        self.measure = measure
         self._look = look
         self._hooked: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # activations, and modules on the way to one
         self._places_taken = 0
@@ -69,7 +74,7 @@ class ModuleHooks:
 
     def hook(self, function: Callable[..., Any]) -> Hook:
         """Return a hook for a module, which one thread at a time calls."""
-        return Hook(self.passes.thread.alone(function, forward=True))
+        return Hook(self.passes.thread.alone(function, forward=True), self)
 
     def leave(self) -> None:
         """Look away: the hooks have been removed."""
@@ -111,9 +116,12 @@ class ModuleHooks:
             if module in self._hooked:
                 continue
             self._hooked.add(module)
-            if activation_of(module) is not None:
-                yield module.register_forward_pre_hook(self.hook(self._note_activation_input))
-                yield module.register_forward_hook(self.hook(self._note_activation_output))
+            if (activation := activation_of(module)) is not None:
+                note_output = functools.partial(self._note_activation_output, activation)
+                if getattr(module, "inplace", False):  # its input is gone afterwards
+                    yield module.register_forward_pre_hook(self.hook(functools.partial(self._note_input, activation)))
+                    note_output = functools.partial(self._note_activation_output, None)
+                yield module.register_forward_hook(self.hook(note_output))
             elif isinstance(module, _TRANSPARENT):
                 yield module.register_forward_hook(self.hook(self._follow_through))
 
@@ -144,12 +152,13 @@ class ModuleHooks:
             site.step.obstacle = reasons.EMPTY
         else:
             site.step.called += 1
-            site.step.call = Call(site.step.called, closely=self.closely)
+            site.step.call = Call(self.measure, site.step.called, closely=self.closely)
             return site.step.call, z
         return None
 
     def _note_delta(self, site: Site, call: Call, delta: Tensor) -> None:
-        if not self.recording or site.step.closed:  # the block was left in the meantime, or the step is over
+        # The block was left in the meantime, the step is over, or these are many gradients at once, by vmap.
+        if not self.recording or site.step.closed or torch._C._functorch.is_legacy_batchedtensor(delta):  # pyright: ignore
             return
         self._stop_awaiting()
         backward = self.passes.enter()
@@ -160,7 +169,7 @@ class ModuleHooks:
             delta = call.kept + delta
         call.kept = delta if graph_is_kept() else None
         call.backward = backward
-        call.note_delta(site.with_runs(delta) if call.examples is None else delta[None], self.passes.scale)
+        call.note_delta(site.examples_first(delta) if call.examples is None else delta, self.passes.scale)
 
     def _note_cell(self, site: Site, call: Call, delta: Tensor) -> None:
         if self.recording and not site.step.closed:
@@ -175,8 +184,8 @@ class ModuleHooks:
                 if isinstance(module, nn.LSTMCell) and output[1].requires_grad:
                     note = self.passes.thread.alone(self._note_cell)
                     output[1].register_hook(lambda delta: note(site, call, delta))
-                if type(module).forward in _LINEAR and inputs and isinstance(inputs[0], Tensor):
-                    call.note_incoming(site.with_runs(inputs[0]))
+                if call.closely and type(module).forward in _LINEAR and inputs and isinstance(inputs[0], Tensor):
+                    call.note_incoming(site.examples_first(inputs[0]))
                 if follow:
                     self._awaiting_activation = site, call, z, z._version
                     if call.number not in site.activated:
@@ -192,7 +201,7 @@ class ModuleHooks:
             self._awaiting_activation = None
             site.activated.discard(call.number)
             if z._version == version:  # else they are gone, and nobody's
-                call.note_output(site.with_runs(z))
+                call.note_output(site.examples_first(z))
 
     def _follow(self, tensor: Tensor, site: Site, call: Call) -> None:
         self._followed[id(tensor)] = (weakref.ref(tensor), site, call)
@@ -206,19 +215,21 @@ class ModuleHooks:
             return None
         return site, call
 
-    def _note_activation_input(self, module: nn.Module, inputs: Any) -> None:
-        activation = activation_of(module)
-        if (behind := self._layer_behind(inputs)) and activation is not None:
+    def _note_input(self, activation: Activation, module: nn.Module, inputs: Any) -> None:
+        if behind := self._layer_behind(inputs):
             site, call = behind
             if self._awaiting_activation is not None and self._awaiting_activation[1] is call:
                 self._awaiting_activation = None
-            call.note_input(site.with_runs(inputs[0]), activation)
+            call.note_input(site.examples_first(inputs[0]), activation)
 
-    def _note_activation_output(self, module: nn.Module, inputs: Any, h: Any) -> None:
-        if (behind := self._layer_behind(inputs)) and isinstance(h, Tensor):
+    def _note_activation_output(self, activation: Activation | None, module: nn.Module, inputs: Any, h: Any) -> None:
+        if behind := self._layer_behind(inputs):
             site, call = behind
-            call.note_output(site.with_runs(h))
-            site.activated.add(call.number)
+            if activation is not None:
+                self._note_input(activation, module, inputs)
+            if isinstance(h, Tensor):
+                call.note_output(site.examples_first(h))
+                site.activated.add(call.number)
 
     def _follow_through(self, module: nn.Module, inputs: Any, u: Any) -> None:
         if (behind := self._layer_behind(inputs)) and isinstance(u, Tensor):

@@ -8,6 +8,7 @@ inside a backward pass, where waiting for another one could be for ever. It note
 import functools
 import threading
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -15,9 +16,8 @@ import torch
 NO_PASS = -1
 
 
-def current_task() -> int:
-    """Return autograd's number for the backward pass under way in this thread, `NO_PASS` outside of any."""
-    return torch._C._current_graph_task_id()
+current_task: Callable[[], int] = torch._C._current_graph_task_id
+"""Return autograd's number for the backward pass under way in this thread, `NO_PASS` outside of any."""
 
 
 class OneThread:
@@ -42,16 +42,30 @@ class OneThread:
         `forward` hooks are those of modules, which one thread calls.
         """
 
+        acquire, release = self._lock.acquire, self._lock.release
+
         @functools.wraps(hook)
         def guarded(*arguments: Any) -> Any:
-            if self.broken or not self._enter():
+            if self.broken:
                 return None
+            task = current_task()
+            if not acquire(False):
+                if task not in (NO_PASS, self._task):
+                    self.broken = True
+                    return None
+                acquire()  # of the same pass on another device, or outside of any
+            self._task = task
             try:
-                if forward and self._task == NO_PASS:  # else a checkpoint's forward pass, in autograd's own thread
-                    self._called_by(threading.get_ident())
-                return None if self.broken else hook(*arguments)
+                if forward and task == NO_PASS:  # else a checkpoint's forward pass, in autograd's own thread
+                    here = get_ident()
+                    if self._caller is None:
+                        self._caller = here
+                    elif self._caller != here:
+                        self.broken = True
+                        return None
+                return hook(*arguments)
             finally:
-                self._lock.release()
+                release()
 
         return guarded
 
@@ -65,19 +79,3 @@ class OneThread:
                 return function(*arguments, **keywords)
 
         return guarded
-
-    def _enter(self) -> bool:
-        task = current_task()
-        if not self._lock.acquire(blocking=False):
-            if task not in (NO_PASS, self._task):
-                self.broken = True
-                return False
-            self._lock.acquire()  # of the same pass on another device, or outside of any
-        self._task = task
-        return True
-
-    def _called_by(self, thread: int) -> None:
-        if self._caller is None:
-            self._caller = thread
-        elif self._caller != thread:
-            self.broken = True

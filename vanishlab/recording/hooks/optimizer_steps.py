@@ -120,8 +120,8 @@ class OptimizerSteps:
 
     def _look(self, optimizer: Any, layers: list[Layer]) -> None:
         scale = getattr(optimizer, "grad_scale", None)  # a fused optimizer divides by it itself
-        note_unseen(layers)
-        note_applied(layers, 1.0 if scale is None else float(scale))
+        note_unseen(layers, self._module_hooks.measure)
+        note_applied(layers, self._module_hooks.measure, 1.0 if scale is None else float(scale))
 
     def _after(self, optimizer: Any, *_: Any) -> None:
         if self._module_hooks.recording:
@@ -132,12 +132,12 @@ class OptimizerSteps:
             if not self._thread.broken:
                 self._look_again()
                 layers = self._of(optimizer)
-                note_updates(layers)
+                note_updates(layers, self._module_hooks.measure)
                 self._close(layers)
         self._stepped.add(id(optimizer))
         if len(self._stepped) == len(self._optimizers):
             if not self._thread.broken:
-                note_updates(self._of(None))
+                note_updates(self._of(None), self._module_hooks.measure)
             self._ended()
 
     def _skip(self, optimizer: Any) -> None:

@@ -10,6 +10,7 @@ pass through the layer, step by step, and its memory.
 Nothing of training takes part: weights and inputs are detached, no random number is drawn.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ class RecurrentCall:
         self._versions = [tensor._version for tensor in self._held()]
         self._gradients: dict[int, Tensor] = {}
         self._pass: int | None = None
-        self._calls = [Call(closely=hooks.closely) for _ in sites]
+        self._calls = [Call(hooks.measure, closely=hooks.closely) for _ in sites]
         for call in self._calls:
             call.examples = x.shape[0 if module.batch_first else 1] if x.ndim > 2 else 1
 
@@ -189,9 +190,9 @@ def _slice(deltas: tuple[Tensor, ...], place: int, length: int) -> Any:
 
 
 def _note(call: Call, h: Tensor, delta: Tensor, cells: Tensor | None, scale: float) -> None:
-    call.note_output(h.transpose(0, 1)[None])  # (run, example, time, unit)
-    call.saturated = torch.full_like(call.activation_mean, torch.nan)  # pyright: ignore[reportArgumentType]
-    call.note_delta(delta.transpose(0, 1)[None], scale)
+    call.note_output(h.transpose(0, 1))  # (example, time, unit)
+    call.saturated = math.nan
+    call.note_delta(delta.transpose(0, 1), scale)
     state = delta if cells is None else torch.cat([delta, cells], 2)
     by_time = slice_norms(state, len(state))  # (time,)
     per_entry = delta[0].numel() ** 0.5

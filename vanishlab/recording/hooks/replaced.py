@@ -26,15 +26,18 @@ class Homes:
             for path, module in model.named_modules()
         }
         self._children: list[tuple[dict[str, nn.Module | None], tuple[nn.Module | None, ...]]] = []
+        self._childless: list[dict[str, nn.Module | None]] = []
         self._parameters: list[tuple[dict[str, nn.Parameter | None], str, Tensor | None]] = []
         self._rebuilt = True  # something has to be looked at
 
     def rebuilt(self) -> bool:
         """Return whether modules have been put in, taken out or replaced since this was last asked."""
-        if self._children and all([tuple(children.values()) == before for children, before in self._children]):
+        seen = bool(self._children or self._childless)
+        if seen and not any(self._childless) and all([(*now.values(),) == before for now, before in self._children]):
             return False
         modules = [each for each in self._model.modules() if not isinstance(each, torch.jit.ScriptModule)]
-        self._children = [(each._modules, tuple(each._modules.values())) for each in modules]
+        self._children = [(each._modules, (*each._modules.values(),)) for each in modules if each._modules]
+        self._childless = [each._modules for each in modules if not each._modules]
         self._rebuilt = True
         return True
 

@@ -5,10 +5,9 @@ Importing the package imports neither numba nor torch. Autograd stays the refere
 normalisation, residual connections, momentum, clipping, Adam, sharpness, GPUs.
 """
 
-import functools
-import importlib
 from typing import Literal
 
+from vanishlab.compiling import numba_works
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError
 
@@ -48,7 +47,7 @@ def why_not(network: NetworkConfig, training: TrainingConfig) -> str:
             return f"does not know {name}, got {name} {value}"
     if training.device != "cpu" and not (training.device == "auto" and not _has_cuda()):
         return f"computes on the CPU, got device {training.device!r}"
-    if not _numba_works():
+    if not numba_works():
         return "needs numba: pip install 'vanishlab[fast]'"
     from vanishlab.training.engine.functions import has_rows
 
@@ -59,12 +58,3 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-@functools.cache
-def _numba_works() -> bool:
-    try:
-        importlib.import_module("numba")
-    except ImportError:  # absent, or too old for this Python or NumPy, which it says by an ImportError
-        return False
-    return True

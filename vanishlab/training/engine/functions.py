@@ -9,8 +9,7 @@ in the dtype of their argument; erf is the C library's, but in gelu of float32.
 Derivatives are spelled as torch spells them, from u and h = phi(u), so that both round alike. Where phi' can be told
 from h alone, u and h are one array (`Activation.in_place`).
 
-What numba keeps on disk it holds valid while the file of the compiled function is as it was: after a change here,
-delete `__pycache__`, since `passes` takes functions of this file in.
+A change here is not seen by what `passes` has compiled before (`compiling.compiled`).
 """
 
 import functools
@@ -24,6 +23,7 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from vanishlab.activations import LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from vanishlab.compiling import compiled
 
 _compiled = njit(error_model="numpy")
 Real = np.ndarray
@@ -418,14 +418,6 @@ def _mish_slope(u: Real, h: Real, d: Real) -> None:
         x = u[j]
         t, slope = _mish_parts(x)
         d[j] = d[j] * (t + x * slope)
-
-
-def compiled(signature: Any, function: Callable[..., None]) -> Any:
-    """Return `function` compiled for these types: what was compiled before, or new and kept where that is possible."""
-    try:
-        return njit(signature, error_model="numpy", nogil=True, cache=True)(function)
-    except RuntimeError:  # neither beside this file nor in the user's folder can anything be written
-        return njit(signature, error_model="numpy", nogil=True)(function)
 
 
 @functools.cache

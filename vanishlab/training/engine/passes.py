@@ -18,8 +18,9 @@ import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  # numba multiplies by it; loaded here, so that its threads can be limited
 from numba import njit, types
 
+from vanishlab.compiling import compiled
 from vanishlab.recording.facts import MOST, MOST_ENTRIES
-from vanishlab.training.engine.functions import compiled, exp, number
+from vanishlab.training.engine.functions import exp, number
 from vanishlab.training.engine.products import multiply, multiply_by_turned, multiply_turned
 
 MEASURED = (

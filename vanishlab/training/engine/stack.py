@@ -3,8 +3,6 @@
 import contextlib
 import itertools
 import math
-import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vanishlab.activations import ACTIVATIONS
+from vanishlab.compiling import told
 from vanishlab.config import TrainingConfig
 from vanishlab.language.sentences import say
 from vanishlab.network.mlp import MLP
@@ -25,8 +24,6 @@ from vanishlab.training.descent import rate_factor
 from vanishlab.training.engine import passes
 from vanishlab.training.engine.functions import rows_of
 from vanishlab.training.processes import one_blas_thread
-
-_SOON = 1.0  # seconds within which what was compiled before has been read
 
 
 class Stack:
@@ -81,7 +78,7 @@ class Stack:
 
     def __enter__(self) -> "Stack":
         """Compile, or read what was compiled, and start the threads."""
-        with _told():
+        with told(say("compiling the engine, once on this machine ...")):
             self._train_runs = passes.train_runs(self._dtype.name)
             self._functions = rows_of(self._model.config.activation, self._dtype.name)
         self._leave.enter_context(one_blas_thread())
@@ -200,15 +197,3 @@ class Stack:
 
 def _share(spread: np.ndarray, norm: np.ndarray) -> np.ndarray:
     return np.minimum((spread / norm) ** 2, 1.0)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Say what takes so long, where the block takes longer than reading what was compiled before."""
-    told = threading.Timer(_SOON, lambda: print(say("compiling the engine, once on this machine ..."), file=sys.stderr))
-    told.daemon = True
-    told.start()
-    try:
-        yield
-    finally:
-        told.cancel()

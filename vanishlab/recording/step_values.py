@@ -1,0 +1,161 @@
+"""What the calls of a step show together: the quantities of all layers at once, on the host.
+
+Of several calls of a layer, sizes are those of their entries laid end to end, and shares are weighted by their entries.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vanishlab.recording.call import Call
+from vanishlab.recording.measure import Value
+
+Calls = Sequence[list[Call]]
+"""Those of each layer."""
+
+
+def to_host(values: Sequence[Value | None], runs: int) -> np.ndarray:
+    """Return what was measured, in one transfer, (value, run); NaN for None."""
+    plain = [each if type(each) is float else math.nan for each in values]
+    found = np.repeat(np.array(plain)[:, None], runs, 1)
+    tensors: dict[int, Tensor] = {
+        place: each  # pyright: ignore[reportAssignmentType]
+        for place, each in enumerate(values)
+        if type(each) is not float and each is not None
+    }
+    if tensors:
+        first = next(iter(tensors.values()))
+        rows = torch.stack([each.to(first.device, torch.float64) for each in tensors.values()])
+        found[list(tensors)] = rows.cpu().numpy()
+    return found
+
+
+_COLUMNS = range(11)
+_NORM, _MEAN, _SPREAD, _SATURATED, _DELTA, _DELTA_SPREAD, _RANK, _COHERENCE, _CELL, _FIRST, _LAST = _COLUMNS
+COLUMNS = len(_COLUMNS)
+_NOTHING = None, None, None
+
+
+def numbers_of(call: Call) -> list[Value | None]:
+    """Return what the call has measured, `COLUMNS` numbers that are to be moved to the host."""
+    saturated = 0.0 if call.saturated is None else call.saturated  # without an activation nothing saturates
+    delta = call.delta or _NOTHING
+    return [
+        *(call.output or _NOTHING), saturated, delta[0], delta[2],
+        call.effective_rank, call.coherence, call.cell_norm, *(call.ends or _NOTHING[:2]),
+    ]  # fmt: skip
+
+
+def values_of_calls(calls: Calls, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what they show by name, (layer, run), NaN where a layer shows nothing.
+
+    `numbers` (call, column, run) are what `numbers_of` has for the calls of the first layer, of the second, ....
+    """
+    every = [call for theirs in calls for call in theirs]
+    if not every:
+        return {}
+    factor = np.array([call.factor for call in every])[:, None]
+    entries = np.array([call.pre_activations for call in every], np.float64)[:, None]
+    activations = np.array([call.activations for call in every], np.float64)[:, None]
+    delta = numbers[:, _DELTA] * factor
+    back, out, back_apart, apart, closely, coherent = _groups(
+        tuple([len(theirs) for theirs in calls]), tuple([call.shown for call in every])
+    )
+    with np.errstate(all="ignore"):
+        return {
+            "delta_rms": back.filled(back.joint(delta) / np.sqrt(back.sum(entries))),
+            "time_ratio": _time_ratios(calls, numbers, delta),
+            "delta_distinct_share": back_apart.share(numbers[:, _DELTA_SPREAD] * factor, delta),
+            "gradient_coherence": coherent.mean(numbers[:, _COHERENCE], np.ones_like(entries)),
+            "activation_rms": out.filled(out.joint(numbers[:, _NORM]) / np.sqrt(out.sum(activations))),
+            "activation_mean": out.mean(numbers[:, _MEAN], activations),
+            "saturated_fraction": out.mean(numbers[:, _SATURATED], activations),
+            "distinct_share": apart.share(numbers[:, _SPREAD], numbers[:, _NORM]),
+            "effective_rank": closely.mean(numbers[:, _RANK], np.ones_like(entries)),
+        }
+
+
+class _Group:
+    """Some of the calls, and the layers they are of; every column that comes in has all calls, (call, run)."""
+
+    def __init__(self, sizes: tuple[int, ...], chosen: tuple[bool, ...]) -> None:
+        """Take those that are `chosen`; `sizes` are the numbers of the layers' calls."""
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        self._rows = np.flatnonzero(chosen)
+        self._layers, self._starts, self._sizes = np.unique(owner[self._rows], return_index=True, return_counts=True)
+        self._all = len(sizes)
+
+    def sum(self, column: np.ndarray) -> np.ndarray:
+        """Return each layer's sum, (layer of the group, run)."""
+        return self._reduced(np.add, column[self._rows])
+
+    def joint(self, norms: np.ndarray) -> np.ndarray:
+        """Return the norm of each layer's calls laid end to end, (layer of the group, run)."""
+        norms = norms[self._rows]
+        if len(norms) == len(self._layers):
+            return norms
+        largest = self._reduced(np.maximum, norms)
+        safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        return np.sqrt(self._reduced(np.add, (norms / np.repeat(safe, self._sizes, 0)) ** 2)) * safe
+
+    def mean(self, column: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the layers' means, (layer, run)."""
+        return self.filled(self.sum(column * weights) / self.sum(weights))
+
+    def share(self, parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
+        """Return the share of the parts' squares in those of the wholes, (layer, run)."""
+        return self.filled(np.minimum((self.joint(parts) / self.joint(wholes)) ** 2, 1.0))
+
+    def filled(self, values: np.ndarray) -> np.ndarray:
+        """Return them for all layers, NaN where the group has no call of one."""
+        found = np.full((self._all, values.shape[1]), math.nan)
+        found[self._layers] = values
+        return found
+
+    def _reduced(self, by: np.ufunc, values: np.ndarray) -> np.ndarray:
+        return values if len(values) == len(self._layers) else by.reduceat(values, self._starts)
+
+
+@functools.lru_cache(64)  # the next step's are likely the same
+def _groups(sizes: tuple[int, ...], shown: tuple[tuple[bool, ...], ...]) -> list[_Group]:
+    """Return the calls that show each of the things of `Call.shown`."""
+    return [_Group(sizes, chosen) for chosen in zip(*shown, strict=True)]
+
+
+def _time_ratios(calls: Calls, numbers: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """Return delta's root mean square at the first time step over that at the last, (layer, run), NaN without time."""
+    found = np.full((len(calls), numbers.shape[2]), math.nan)
+    begin = 0
+    for place, theirs in enumerate(calls):
+        rows = [begin + row for row, call in enumerate(theirs) if call.in_sequence]
+        begin += len(theirs)
+        if len(rows) > 1 or any(call.ends for call in theirs):
+            found[place] = _time_ratio(dict(zip(rows, [call for call in theirs if call.in_sequence], strict=True)),
+                                       numbers, delta)  # fmt: skip
+    return found
+
+
+def _time_ratio(calls: dict[int, Call], numbers: np.ndarray, delta: np.ndarray) -> Any:
+    # Deltas come back last call first. Each backward pass over several calls is a sequence of its own.
+    first, last = [], []
+    for backward in dict.fromkeys(call.backward for call in calls.values()):
+        rows = [row for row, call in calls.items() if call.backward == backward and call.delta is not None]
+        for row in rows:
+            if calls[row].ends is not None:
+                first.append(numbers[row, _FIRST])
+                last.append(numbers[row, _LAST])
+        if len(rows) > 1 and calls[rows[0]].ends is None:
+            for ends, row in ((first, rows[-1]), (last, rows[0])):
+                cell = numbers[row, _CELL]
+                state = delta[row] if calls[row].cell_norm is None else np.hypot(delta[row], cell)
+                ends.append(state / calls[row].pre_activations ** 0.5)
+    return _norm(first) / _norm(last) if first else math.nan
+
+
+def _norm(parts: list[np.ndarray]) -> np.ndarray:
+    return np.hypot.reduce(np.stack(parts), axis=0)
