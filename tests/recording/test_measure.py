@@ -24,9 +24,7 @@ pytest.importorskip("numba")
 
 
 def both() -> tuple[Measure, Measure]:
-    by_torch, compiled = Measure(stacked=False), Measure(stacked=False)
-    compiled.compile()
-    return by_torch, compiled
+    return Measure(stacked=False), Measure(stacked=False, compiled=True)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -169,6 +167,25 @@ def test_a_record_is_the_same_from_the_step_on_in_which_the_passes_are_taken(
     for quantity in LAYER_QUANTITIES:
         wanted, found = getattr(by_torch, quantity), getattr(mixed, quantity)
         np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-7, err_msg=quantity)
+
+
+def test_whoever_wants_the_passes_at_once_or_never_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(Measure, "compile", lambda _: taken.append(1))
+    model = MODELS["mlp"][0]()
+    vl.GradientRecorder(model, compiled=True)
+    assert taken == [1]
+    monkeypatch.setattr(measuring, "_WORTH", -1.0)
+    with vl.GradientRecorder(model, compiled=False) as recorder:
+        model(drawn(12, 6)).sum().backward()
+        recorder.end_step()
+    assert taken == [1]
+    monkeypatch.setattr(measuring, "numba_works", lambda: False)
+    with pytest.raises(vl.InputError, match=r"compiled needs numba: pip install 'vanishlab\[fast\]'"):
+        vl.GradientRecorder(model, compiled=True)
+    own = vl.MLP(vl.NetworkConfig(2, 3), 4, 2, (0,))
+    with pytest.raises(vl.InputError, match="compiled must not be True for a stack"):
+        vl.GradientRecorder(own, compiled=True)
 
 
 def test_a_short_look_takes_no_compiled_pass(monkeypatch: pytest.MonkeyPatch) -> None:

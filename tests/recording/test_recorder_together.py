@@ -38,9 +38,7 @@ def test_norms_and_lost_entries_of_all_layers_at_once(compiled: bool, width: int
         layer.weight.grad[0, :3] = 0.0
         layer.keep_weights()
     model[5].weight.grad = None  # pyright: ignore[reportArgumentType]
-    measure = Measure(stacked=False)
-    if compiled:
-        measure.compile()
+    measure = Measure(stacked=False, compiled=compiled)
     note_gradients(layers, measure, 4.0)
     note_applied(layers, measure, 2.0)
     before = [layer.weight.detach().clone() for layer in layers]

@@ -14,6 +14,7 @@ from torch import Tensor, _foreach_sub_  # pyright: ignore[reportPrivateImportUs
 
 from vanishlab.activations import Activation
 from vanishlab.compiling import numba_works, told
+from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
 from vanishlab.recording.alike import mean_example, spread
 from vanishlab.recording.many_norms import lost, norms
@@ -39,14 +40,24 @@ class Moments(NamedTuple):
 class Measure:
     """The measures of one recorder."""
 
-    def __init__(self, *, stacked: bool) -> None:
+    def __init__(self, *, stacked: bool, compiled: bool | None = None) -> None:
         """Begin with torch. Tensors have axes (example, ...), those of a stack of runs (run, example, ...).
 
-        With a stack, torch goes on: there a run's bits depend on nothing that is recorded.
+        The compiled passes are taken from the first tensor on if `compiled`, never if it is False, and when they are
+        worth it if it is None; never with a stack, where a run's bits depend on nothing that is recorded. Raises
+        `InputError` where they are wanted and cannot be had.
         """
         self._stacked = stacked
-        self._work = 0.0 if not stacked and numba_works() else -math.inf
         self._passes = None
+        if compiled and stacked:
+            raise InputError(
+                "compiled must not be True for a stack of the lab's own networks, got True"
+            )
+        if compiled and not numba_works():
+            raise InputError("compiled needs numba: pip install 'vanishlab[fast]'")
+        self._work = 0.0 if compiled is None and not stacked and numba_works() else -math.inf
+        if compiled:
+            self.compile()
 
     def with_runs(self, x: Tensor) -> Tensor:
         """Return x with axes (run, example, ...)."""
