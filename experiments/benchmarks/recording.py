@@ -38,7 +38,6 @@ BARS = {
     ("convolutional net", "every 10 steps"): 1.02,
     ("transformer", "every 10 steps"): 1.02,
 }
-WARM = 80  # steps, after which the next close look is at the 119th
 
 
 class Transformer(nn.Module):
@@ -106,7 +105,7 @@ def histograms(model: nn.Module, kept: list[float]) -> None:
             kept += flat.histc(64, low, high).tolist()
 
 
-def seconds(name: str, build: Callable[[], tuple[nn.Module, Tensor]], steps: int) -> float:
+def seconds(name: str, build: Callable[[], tuple[nn.Module, Tensor]], steps: int, warm: int) -> float:
     """Return the CPU seconds per step of one contender on a freshly drawn model."""
     torch.manual_seed(0)
     model, x = build()
@@ -123,8 +122,8 @@ def seconds(name: str, build: Callable[[], tuple[nn.Module, Tensor]], steps: int
         if name == ".item() hooks":
             stack.enter_context(item_hooks(model, kept))
         start = 0.0
-        for step in range(steps + WARM):
-            if step == WARM:
+        for step in range(steps + warm):
+            if step == warm:
                 start = time.process_time()
             optimizer.zero_grad()
             loss_of(model(x), y).backward()
@@ -136,17 +135,19 @@ def seconds(name: str, build: Callable[[], tuple[nn.Module, Tensor]], steps: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="10 steps and 3 rounds instead of 30 and 5")
+    parser.add_argument(
+        "--quick", action="store_true", help="10 steps after 20 and 3 rounds: rank and coherence still weigh in"
+    )
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--steps", type=int, help="steps of a block, a multiple of ten")
     options = parser.parse_args()
-    steps, rounds = (10, 3) if options.quick else (30, 5)
+    steps, rounds, warm = (10, 3, 20) if options.quick else (30, 5, 80)  # a close look is at the 119th step
     steps = options.steps or steps
     torch.set_num_threads(1)
     contenders = ("bare", *EVERY, ".item() hooks", "histograms", "per-parameter norm")
     rows: list[list[object]] = []
     for model in options.models:
-        found = [{name: seconds(name, MODELS[model], steps) for name in contenders} for _ in range(rounds)]
+        found = [{name: seconds(name, MODELS[model], steps, warm) for name in contenders} for _ in range(rounds)]
         for name in contenders:
             ratio = statistics.median(each[name] / each["bare"] for each in found)
             bar = BARS.get((model, name))

@@ -292,6 +292,10 @@ REFUSALS: dict[str, str] = {
     ): "engine 'fused' 要求模型没有钩子和冻结的参数，dtype 与其设置一致；'auto' 没有这些要求",
     "does not know {name}, got {other}": "不支持 {name}，而这里是 {other}",
     "computes on the CPU, got device {device}": "只在 CPU 上计算，而 device 是 {device}",
+    "compiled must not be True for a stack of the lab's own networks, got True": (
+        "compiled 不能为 True，因为这是本实验室自己的网络叠成的一组，而这里是 True"
+    ),
+    "compiled needs numba: pip install 'vanishlab[fast]'": "compiled 需要 numba：pip install 'vanishlab[fast]'",
     "needs numba: pip install 'vanishlab[fast]'": "需要 numba：pip install 'vanishlab[fast]'",
     "has no compiled form of activation {name}": "没有激活函数 {name} 的编译形式",
     "nothing is frozen": "没有被冻结的参数",

@@ -95,19 +95,6 @@ class Call:
             if self.kept is None:
                 self.incoming = None
 
-    @property
-    def shown(self) -> tuple[bool, ...]:
-        """Whether it shows a delta, an activation, both of several examples, their rank and their coherence."""
-        delta, output = self.delta, self.output
-        return (
-            delta is not None,
-            self.activations > 0,
-            delta is not None and delta.spread is not None,
-            output is not None and output.spread is not None,
-            self.effective_rank is not None,
-            self.coherence is not None,
-        )
-
     def note_cell(self, delta: Tensor, scale: float = 1.0) -> None:
         """Take in dloss/dc, (example, unit), of an LSTM cell: the other path through time."""
         self.cell_norm = self._measure.norm(delta) * (delta.shape[0] / scale)

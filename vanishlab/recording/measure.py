@@ -50,9 +50,7 @@ class Measure:
         self._stacked = stacked
         self._passes = None
         if compiled and stacked:
-            raise InputError(
-                "compiled must not be True for a stack of the lab's own networks, got True"
-            )
+            raise InputError("compiled must not be True for a stack of the lab's own networks, got True")
         if compiled and not numba_works():
             raise InputError("compiled needs numba: pip install 'vanishlab[fast]'")
         self._work = 0.0 if compiled is None and not stacked and numba_works() else -math.inf
@@ -146,7 +144,7 @@ class Measure:
 
 def _is_plain(x: Tensor) -> bool:
     """Return whether a compiled pass can read x where it lies."""
-    return x.dtype is torch.float32 and x.is_cpu and x.is_contiguous()
+    return x.dtype is torch.float32 and x.is_cpu and x.is_contiguous() and not x.is_neg()
 
 
 def _plain(x: Tensor) -> Tensor | None:

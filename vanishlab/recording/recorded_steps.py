@@ -1,5 +1,6 @@
 """`RecordedSteps`: what the layers have shown at the end of each recorded step, and the `Record` made of it."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,7 @@ from vanishlab.recording.measure import Value
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
 from vanishlab.recording.sharding import gather
-from vanishlab.recording.step_values import COLUMNS, numbers_of, to_host, values_of_calls
+from vanishlab.recording.step_values import COLUMNS, Shape, numbers_of, shape_of, to_host, values_of_calls
 from vanishlab.version import __version__
 
 _OF_WEIGHTS = (
@@ -34,8 +35,8 @@ class RecordedSteps:
         self._runs = runs
         self._unmeasured = dict(unmeasured)
         self._facts: dict[str, LayerFacts] = {}
-        # Step and numbers (2 + quantities * layers, run) in one list: Ctrl-C must not come between the two.
-        self._rows: list[tuple[int, np.ndarray]] = []
+        # Step, numbers and the shape of its calls in one list: Ctrl-C must not come between them.
+        self._rows: list[tuple[int, np.ndarray, Shape | None]] = []
         self.skipped = 0
         """Steps that a GradScaler skipped because a gradient was infinite."""
 
@@ -60,14 +61,7 @@ class RecordedSteps:
         gather(self._layers, own)
         wanted = [loss, accuracy, *(values.get(name) for name in _OF_WEIGHTS for values in own)]
         wanted += [number for theirs in calls for call in theirs for number in numbers_of(call)]
-        numbers = to_host(wanted, self._runs)
-        start = 2 + len(_OF_WEIGHTS) * len(own)
-        rows = numbers[2:start].reshape(len(_OF_WEIGHTS), len(own), -1)
-        by_name: dict[str, np.ndarray] = dict(zip(_OF_WEIGHTS, rows, strict=True))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            by_name["update_ratio"] = by_name["update_norm"] / by_name["weight_norm"]
-        by_name |= values_of_calls(calls, numbers[start:].reshape(-1, COLUMNS, self._runs))
-        self.add_values(step, numbers[0], numbers[1], by_name, {})
+        self._rows.append((step, to_host(wanted, self._runs), shape_of(calls)))
 
     def add_values(
         self,
@@ -84,7 +78,7 @@ class RecordedSteps:
         missing = np.full((len(self._layers), self._runs), math.nan)
         columns = [values.get(name, missing) for name in LAYER_QUANTITIES]
         self._facts = {**facts, **self._facts}
-        self._rows.append((step, np.concatenate([[loss], [accuracy], *columns])))
+        self._rows.append((step, np.concatenate([[loss], [accuracy], *columns]), None))
 
     def to_record(
         self,
@@ -109,11 +103,12 @@ class RecordedSteps:
         added to what the layers could not measure, `held` says of layers whether an optimizer holds them. `last` leaves
         all steps out but the first and so many; `engine` is what made the steps of a training by the lab.
         """
+        self._settle()
         kept = self._rows if last is None or len(self._rows) <= last else self._rows[:1] + self._rows[-last:]
         test_step, test_accuracy = _history(evaluations, self._runs)
         layers, quantities = len(self._layers), len(LAYER_QUANTITIES)
-        step = np.array([step for step, _ in kept], dtype=np.int64)
-        rows = np.array([numbers for _, numbers in kept]).reshape(len(step), 2 + quantities * layers, self._runs)
+        step = np.array([step for step, _, _ in kept], dtype=np.int64)
+        rows = np.array([numbers for _, numbers, _ in kept]).reshape(len(step), 2 + quantities * layers, self._runs)
         gone = _after_divergence(diverged_step, step)  # (run, step)
         by_quantity = rows[:, 2:].reshape(len(step), quantities, layers, self._runs).transpose(1, 3, 0, 2)
         weight = self._layers[0].weight
@@ -151,6 +146,30 @@ class RecordedSteps:
                 **({"skipped_steps": str(self.skipped)} if self.skipped else {}),
             },
         )
+
+    def _settle(self) -> None:
+        """Turn what calls have shown into the quantities, for all steps of one shape at once, and once for each."""
+        settled = []
+        for shape, rows in itertools.groupby(self._rows, lambda row: row[2]):
+            group = list(rows)
+            if shape is not None:
+                numbers = np.stack([each for _, each, _ in group], 1)  # (number, step, run)
+                found = self._values(shape, numbers.reshape(len(numbers), -1)).reshape(-1, *numbers.shape[1:])
+                group = [(row[0], found[:, place], None) for place, row in enumerate(group)]
+            settled += group
+        self._rows = settled
+
+    def _values(self, shape: Shape, numbers: np.ndarray) -> np.ndarray:
+        """Return loss, accuracy and every quantity of every layer, (2 + quantities * layers, run)."""
+        layers = len(self._layers)
+        start = 2 + len(_OF_WEIGHTS) * layers
+        by_name = dict(zip(_OF_WEIGHTS, numbers[2:start].reshape(len(_OF_WEIGHTS), layers, -1), strict=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = by_name["update_norm"] / by_name["weight_norm"]
+        calls = values_of_calls(shape, numbers[start:].reshape(-1, COLUMNS, numbers.shape[1]))
+        values = {**by_name, "update_ratio": ratio, **calls}
+        missing = np.full((layers, numbers.shape[1]), math.nan)
+        return np.concatenate([numbers[:2], *(values.get(name, missing) for name in LAYER_QUANTITIES)])
 
 
 def _after_divergence(diverged_step: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Of several calls of a layer, sizes are those of their entries laid end to end, a
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,6 @@ from torch import Tensor
 
 from vanishlab.recording.call import Call
 from vanishlab.recording.measure import Value
-
-Calls = Sequence[list[Call]]
-"""Those of each layer."""
 
 
 def to_host(values: Sequence[Value | None], runs: int) -> np.ndarray:
@@ -35,8 +32,11 @@ def to_host(values: Sequence[Value | None], runs: int) -> np.ndarray:
     return found
 
 
-_COLUMNS = range(11)
-_NORM, _MEAN, _SPREAD, _SATURATED, _DELTA, _DELTA_SPREAD, _RANK, _COHERENCE, _CELL, _FIRST, _LAST = _COLUMNS
+_COLUMNS = range(14)
+(
+    _NORM, _MEAN, _SPREAD, _SATURATED, _DELTA, _DELTA_SPREAD, _RANK, _COHERENCE, _CELL, _FIRST, _LAST,
+    _FACTOR, _ENTRIES, _ACTIVATIONS,
+) = _COLUMNS  # fmt: skip
 COLUMNS = len(_COLUMNS)
 _NOTHING = None, None, None
 
@@ -48,28 +48,74 @@ def numbers_of(call: Call) -> list[Value | None]:
     return [
         *(call.output or _NOTHING), saturated, delta[0], delta[2],
         call.effective_rank, call.coherence, call.cell_norm, *(call.ends or _NOTHING[:2]),
+        call.factor, float(call.pre_activations), float(call.activations),
     ]  # fmt: skip
 
 
-def values_of_calls(calls: Calls, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what they show by name, (layer, run), NaN where a layer shows nothing.
+class Shown(NamedTuple):
+    """What a call shows; of the numbers that go with it, those of what it does not show are NaN."""
 
-    `numbers` (call, column, run) are what `numbers_of` has for the calls of the first layer, of the second, ....
+    delta: bool
+    activation: bool
+    delta_apart: bool
+    """The delta of several examples."""
+    apart: bool
+    rank: bool
+    coherence: bool
+    in_sequence: bool
+    ends: bool
+    cell: bool
+    backward: int
+    """Which of the layer's backward passes brought its delta, from 0."""
+
+
+class Shape(NamedTuple):
+    """The calls of a step, as far as it does not stand in their numbers."""
+
+    sizes: tuple[int, ...]
+    """The number of calls of each layer."""
+    calls: tuple[Shown, ...]
+    """Those of the first layer, of the second, ..."""
+
+
+def shape_of(calls: Sequence[list[Call]]) -> Shape:
+    """Return what the calls of each layer show."""
+    shown = []
+    for theirs in calls:
+        passes: dict[int | None, int] = {}
+        for call in theirs:
+            delta, output = call.delta, call.output
+            shown.append(
+                Shown(
+                    delta is not None,
+                    call.activations > 0,
+                    delta is not None and delta.spread is not None,
+                    output is not None and output.spread is not None,
+                    call.effective_rank is not None,
+                    call.coherence is not None,
+                    call.in_sequence,
+                    call.ends is not None,
+                    call.cell_norm is not None,
+                    passes.setdefault(call.backward, len(passes)),
+                )
+            )
+    return Shape(tuple([len(theirs) for theirs in calls]), tuple(shown))
+
+
+def values_of_calls(shape: Shape, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what calls show together by name, (layer, run), NaN where a layer shows nothing.
+
+    `numbers` (call, column, run) are what `numbers_of` has for them; runs may be those of several steps of one shape.
     """
-    every = [call for theirs in calls for call in theirs]
-    if not every:
+    if not shape.calls:
         return {}
-    factor = np.array([call.factor for call in every])[:, None]
-    entries = np.array([call.pre_activations for call in every], np.float64)[:, None]
-    activations = np.array([call.activations for call in every], np.float64)[:, None]
+    factor, entries, activations = (numbers[:, column] for column in (_FACTOR, _ENTRIES, _ACTIVATIONS))
     delta = numbers[:, _DELTA] * factor
-    back, out, back_apart, apart, closely, coherent = _groups(
-        tuple([len(theirs) for theirs in calls]), tuple([call.shown for call in every])
-    )
+    back, out, back_apart, apart, closely, coherent = _groups(shape)
     with np.errstate(all="ignore"):
         return {
             "delta_rms": back.filled(back.joint(delta) / np.sqrt(back.sum(entries))),
-            "time_ratio": _time_ratios(calls, numbers, delta),
+            "time_ratio": _time_ratios(shape, numbers, delta),
             "delta_distinct_share": back_apart.share(numbers[:, _DELTA_SPREAD] * factor, delta),
             "gradient_coherence": coherent.mean(numbers[:, _COHERENCE], np.ones_like(entries)),
             "activation_rms": out.filled(out.joint(numbers[:, _NORM]) / np.sqrt(out.sum(activations))),
@@ -122,40 +168,34 @@ class _Group:
 
 
 @functools.lru_cache(64)  # the next step's are likely the same
-def _groups(sizes: tuple[int, ...], shown: tuple[tuple[bool, ...], ...]) -> list[_Group]:
-    """Return the calls that show each of the things of `Call.shown`."""
-    return [_Group(sizes, chosen) for chosen in zip(*shown, strict=True)]
+def _groups(shape: Shape) -> list[_Group]:
+    """Return the calls that show each of the first six things of `Shown`."""
+    return [_Group(shape.sizes, chosen) for chosen in list(zip(*shape.calls, strict=True))[:6]]
 
 
-def _time_ratios(calls: Calls, numbers: np.ndarray, delta: np.ndarray) -> np.ndarray:
+def _time_ratios(shape: Shape, numbers: np.ndarray, delta: np.ndarray) -> np.ndarray:
     """Return delta's root mean square at the first time step over that at the last, (layer, run), NaN without time."""
-    found = np.full((len(calls), numbers.shape[2]), math.nan)
+    found = np.full((len(shape.sizes), numbers.shape[2]), math.nan)
     begin = 0
-    for place, theirs in enumerate(calls):
-        rows = [begin + row for row, call in enumerate(theirs) if call.in_sequence]
-        begin += len(theirs)
-        if len(rows) > 1 or any(call.ends for call in theirs):
-            found[place] = _time_ratio(dict(zip(rows, [call for call in theirs if call.in_sequence], strict=True)),
-                                       numbers, delta)  # fmt: skip
+    for place, size in enumerate(shape.sizes):
+        rows = [row for row in range(begin, begin + size) if shape.calls[row].in_sequence]
+        begin += size
+        if len(rows) > 1 or any(shape.calls[row].ends for row in rows):
+            found[place] = _time_ratio({row: shape.calls[row] for row in rows}, numbers, delta)
     return found
 
 
-def _time_ratio(calls: dict[int, Call], numbers: np.ndarray, delta: np.ndarray) -> Any:
+def _time_ratio(calls: dict[int, Shown], numbers: np.ndarray, delta: np.ndarray) -> Any:
     # Deltas come back last call first. Each backward pass over several calls is a sequence of its own.
     first, last = [], []
     for backward in dict.fromkeys(call.backward for call in calls.values()):
-        rows = [row for row, call in calls.items() if call.backward == backward and call.delta is not None]
+        rows = [row for row, call in calls.items() if call.backward == backward and call.delta]
         for row in rows:
-            if calls[row].ends is not None:
+            if calls[row].ends:
                 first.append(numbers[row, _FIRST])
                 last.append(numbers[row, _LAST])
-        if len(rows) > 1 and calls[rows[0]].ends is None:
+        if len(rows) > 1 and not calls[rows[0]].ends:
             for ends, row in ((first, rows[-1]), (last, rows[0])):
-                cell = numbers[row, _CELL]
-                state = delta[row] if calls[row].cell_norm is None else np.hypot(delta[row], cell)
-                ends.append(state / calls[row].pre_activations ** 0.5)
-    return _norm(first) / _norm(last) if first else math.nan
-
-
-def _norm(parts: list[np.ndarray]) -> np.ndarray:
-    return np.hypot.reduce(np.stack(parts), axis=0)
+                state = np.hypot(delta[row], numbers[row, _CELL]) if calls[row].cell else delta[row]
+                ends.append(state / np.sqrt(numbers[row, _ENTRIES]))
+    return np.hypot.reduce(np.stack(first)) / np.hypot.reduce(np.stack(last)) if first else math.nan
