@@ -80,6 +80,7 @@ def test_the_sweep_benchmark_holds_its_ratios_against_the_bars():
     assert {row[-1] for row in module.rows_of(deeper, contenders)} == {""}  # the bars are those of 20 layers
 
 
+@pytest.mark.slow
 def test_the_engines_benchmark_counts_what_it_multiplies():
     pytest.importorskip("numba")
     module = load("engine")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import vanishlab as vl
 from vanishlab.plots import axes
+from vanishlab.recording import recorded_steps
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
 from vanishlab.recording.saturation import _silent
 from vanishlab.theory import prediction
@@ -116,3 +117,21 @@ def test_what_is_no_later_addition_must_be_given() -> None:
     for name in ("gradient_norm", "update_ratio", "layer_names"):
         with pytest.raises(TypeError, match=name):
             vl.Record(**{key: value for key, value in arrays().items() if key != name})
+
+
+def test_a_long_recording_is_made_into_quantities_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def record() -> vl.Record:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        with vl.GradientRecorder(model, optimizer) as recorder:
+            for step in range(9):
+                optimizer.zero_grad()
+                model(torch.randn(1 if step in (3, 4) else 5, 3)).square().mean().backward()  # two shapes
+                optimizer.step()
+        return recorder.record
+
+    whole = record()
+    monkeypatch.setattr(recorded_steps, "_MOST_RAW", 100)  # two steps or three
+    for name in LAYER_QUANTITIES:
+        np.testing.assert_array_equal(getattr(record(), name), getattr(whole, name), err_msg=name)

@@ -26,6 +26,9 @@ _OF_WEIGHTS = (
 """What is measured of a layer's weights; the last is that of which `update_ratio` is made."""
 
 
+_MOST_RAW = 2**20
+
+
 class RecordedSteps:
     """The recorded steps of a stack of runs, a row each: loss, accuracy, every quantity of every layer."""
 
@@ -37,6 +40,7 @@ class RecordedSteps:
         self._facts: dict[str, LayerFacts] = {}
         # Step, numbers and the shape of its calls in one list: Ctrl-C must not come between them.
         self._rows: list[tuple[int, np.ndarray, Shape | None]] = []
+        self._raw = 0  # numbers of calls that are no quantities yet
         self.skipped = 0
         """Steps that a GradScaler skipped because a gradient was infinite."""
 
@@ -61,7 +65,11 @@ class RecordedSteps:
         gather(self._layers, own)
         wanted = [loss, accuracy, *(values.get(name) for name in _OF_WEIGHTS for values in own)]
         wanted += [number for theirs in calls for call in theirs for number in numbers_of(call)]
-        self._rows.append((step, to_host(wanted, self._runs), shape_of(calls)))
+        numbers = to_host(wanted, self._runs)
+        self._rows.append((step, numbers, shape_of(calls)))
+        self._raw += numbers.size
+        if self._raw > _MOST_RAW:
+            self._settle()
 
     def add_values(
         self,
@@ -149,15 +157,16 @@ class RecordedSteps:
 
     def _settle(self) -> None:
         """Turn what calls have shown into the quantities, for all steps of one shape at once, and once for each."""
-        settled = []
-        for shape, rows in itertools.groupby(self._rows, lambda row: row[2]):
+        begin = next((place for place, row in enumerate(self._rows) if row[2] is not None), len(self._rows))
+        settled = self._rows[:begin]
+        for shape, rows in itertools.groupby(self._rows[begin:], lambda row: row[2]):
             group = list(rows)
             if shape is not None:
                 numbers = np.stack([each for _, each, _ in group], 1)  # (number, step, run)
                 found = self._values(shape, numbers.reshape(len(numbers), -1)).reshape(-1, *numbers.shape[1:])
                 group = [(row[0], found[:, place], None) for place, row in enumerate(group)]
             settled += group
-        self._rows = settled
+        self._rows, self._raw = settled, 0
 
     def _values(self, shape: Shape, numbers: np.ndarray) -> np.ndarray:
         """Return loss, accuracy and every quantity of every layer, (2 + quantities * layers, run)."""
