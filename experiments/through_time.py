@@ -15,13 +15,11 @@ Writes  results/through_time/: NAME_LENGTH.npz and through_time (.png, .svg)
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import tyro
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch import Tensor, nn
 
 from vanishlab import GradientRecorder, Record
@@ -30,13 +28,12 @@ from vanishlab.cli.tables import print_table
 from vanishlab.files import output_folder
 from vanishlab.language.numbers import power_of_ten
 from vanishlab.language.sentences import say
+from vanishlab.network.recurrent import Recurrent, RecurrentKind, delta_by_time
 from vanishlab.plots import save_both
 from vanishlab.plots.axes import fit_log_axis
+from vanishlab.plots.through_time import time_key, time_profile
 from vanishlab.report import check_extra, write_report
-
-COLORS = ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9", "#000000")  # Okabe and Ito
-LEARNED = 0.75  # accuracy that counts as having learned it; guessing gives a half
-DROPPED = 2.0**-23  # a weight's gradient is a sum over all steps, in float32
+from vanishlab.training.recall import LEARNED, learn_first_sign, sequences
 
 
 @dataclass(frozen=True)
@@ -61,63 +58,12 @@ class Options:
     """Also write report.html there: one file that opens offline (needs vanishlab[report])."""
 
 
-class Recurrent(nn.Module):
-    """A recurrent layer and a readout of its last state."""
-
-    def __init__(self, kind: str, width: int, forget_bias: float | None = None) -> None:
-        super().__init__()
-        self.layer = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}[kind](1, width, batch_first=True)
-        self.readout = nn.Linear(width, 2)
-        if forget_bias is not None:  # gates stand as input, forget, cell, output in each of the two biases
-            with torch.no_grad():
-                self.layer.bias_ih_l0[width : 2 * width] = forget_bias
-                self.layer.bias_hh_l0[width : 2 * width] = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.readout(self.layer(x)[0][:, -1])
-
-
-def delta_by_time(model: Recurrent, x: Tensor, y: Tensor) -> np.ndarray:
-    """Return the norm of dloss/dh_t over batch and units, of an LSTM of dloss/d(h_t, c_t): (time,)."""
-    layer = model.layer
-    cell = {"RNN": nn.RNNCell, "GRU": nn.GRUCell, "LSTM": nn.LSTMCell}[layer.mode.split("_")[0]](1, layer.hidden_size)
-    cell.load_state_dict({name.removesuffix("_l0"): weight for name, weight in layer.state_dict().items()})
-    states: list[tuple[Tensor, ...]] = []
-    state = None
-    for each in x.unbind(1):
-        state = cell(each, state)
-        states.append(state if isinstance(state, tuple) else (state,))
-    loss = nn.functional.cross_entropy(model.readout(states[-1][0]), y)
-    flat = [each for state in states for each in state]
-    deltas = torch.autograd.grad(loss, flat, allow_unused=True, materialize_grads=True)  # no loss sees the last c_t
-    squares = [float(delta.double().square().sum()) for delta in deltas]
-    return np.sqrt(np.reshape(squares, (len(states), -1)).sum(1))
-
-
-def sequences(length: int, examples: int) -> tuple[Tensor, Tensor]:
-    """Return noise (example, time, 1) and the sign of each first entry as a class."""
-    x = torch.randn(examples, length, 1)
-    return x, (x[:, 0, 0] > 0).long()
-
-
-def networks(options: Options) -> dict[str, tuple[str, float | None]]:
+def networks(options: Options) -> dict[str, tuple[RecurrentKind, float | None]]:
     """Return name to kind and bias of the forget gate."""
-    opened = {f"LSTM_{bias:g}": ("LSTM", bias) for bias in options.forget_biases}
+    opened: dict[str, tuple[RecurrentKind, float | None]] = {
+        f"LSTM_{bias:g}": ("LSTM", bias) for bias in options.forget_biases
+    }
     return {"RNN": ("RNN", None), "GRU": ("GRU", None), "LSTM": ("LSTM", None), **opened}
-
-
-def accuracy_after(model: Recurrent, length: int, options: Options) -> float:
-    """Train on fresh sequences by Adam with clipping, and return the accuracy on 1,000 others."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
-    for _ in range(options.steps):
-        x, y = sequences(length, options.examples)
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    x, y = sequences(length, 1000)
-    with torch.no_grad():
-        return float((model(x).argmax(1) == y).float().mean())
 
 
 @dataclass(frozen=True)
@@ -130,18 +76,21 @@ class Outcome:
     """After training."""
 
 
-def measure(kind: str, bias: float | None, length: int, options: Options, path: Path) -> Outcome:
+def measure(kind: RecurrentKind, bias: float | None, length: int, options: Options, path: Path) -> Outcome:
     """Measure and train one network of each seed; the record of the first one's first step goes to `path`."""
     curves, accuracies = [], []
     for seed in options.seeds:
-        torch.manual_seed(seed)
-        model = Recurrent(kind, options.width, bias)
-        x, y = sequences(length, options.examples)
+        generator = torch.Generator().manual_seed(seed)
+        model = Recurrent(kind, options.width, bias, generator=generator)
+        x, y = sequences(length, options.examples, generator)
         delta = delta_by_time(model, x, y)
         curves.append(delta / delta[-1])
         if seed == options.seeds[0]:
             record(model, x, y).save(path)
-        accuracies.append(accuracy_after(model, length, options))
+        accuracies.append(
+            learn_first_sign(model, length, generator, steps=options.steps, examples=options.examples,
+                             learning_rate=options.learning_rate)
+        )  # fmt: skip
     return Outcome(np.median(curves, axis=0), float(np.median(accuracies)))
 
 
@@ -156,33 +105,21 @@ def record(model: Recurrent, x: Tensor, y: Tensor) -> Record:
 
 def draw(outcomes: dict[tuple[str, int], Outcome], options: Options) -> Figure:
     """Draw a panel for each length, with a curve for each network."""
-    figure = Figure(figsize=(4.2 * len(options.lengths), 4.6), layout="constrained")
+    wide = len(options.lengths) > 2
+    figure = Figure(figsize=(4.2 * len(options.lengths), 4.6 if wide else 6.0), layout="constrained")
     axes = figure.subplots(1, len(options.lengths), squeeze=False, sharey=True)[0]
     labels = {name: kind if bias is None else say("{kind}, forget bias {bias:g}", kind=kind, bias=bias)
               for name, (kind, bias) in networks(options).items()}  # fmt: skip
+    drawn = []
     for ax, length in zip(axes, options.lengths, strict=True):
-        for name, color in zip(labels, COLORS, strict=False):
-            one = outcomes[name, length]
-            ax.plot(np.arange(1, length + 1), one.curve, color=color, linewidth=1.8)
-            learned = one.accuracy >= LEARNED
-            ax.plot(1, one.curve[0], "o", color=color, markerfacecolor=color if learned else "white", zorder=3)
-        ax.axhline(DROPPED, color="0.4", linewidth=1.2, linestyle="--", zorder=1)
+        found = {label: outcomes[name, length] for name, label in labels.items()}
+        learned = [label for label, one in found.items() if one.accuracy >= LEARNED]
+        drawn.append(time_profile(ax, {label: one.curve for label, one in found.items()}, learned))
         ax.set_title(say("{length} time steps", length=length), loc="left", fontsize="medium")
-        ax.set_xlabel(say("time step"))
-        ax.set_yscale("log")
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="0.9", linewidth=0.6)
     axes[0].set_ylabel(say("delta / delta at the last time step"))
     fit_log_axis(axes)
-    rim: dict[str, Any] = {"marker": "o", "linestyle": "none", "color": "0.3"}
-    handles = [Line2D([], [], color=color, linewidth=1.8, label=label)
-               for label, color in zip(labels.values(), COLORS, strict=False)]  # fmt: skip
-    handles += [
-        Line2D([], [], label=say("learns the first step's sign"), **rim),
-        Line2D([], [], markerfacecolor="white", label=say("does not"), **rim),
-        Line2D([], [], color="0.4", linestyle="--", label=say("2⁻²³: float32 drops it beside the last step's")),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
+    columns = 5 if wide else len(axes)
+    figure.legend(handles=time_key(drawn[-1]), loc="outside lower center", ncols=columns, frameon=False)
     figure.suptitle(say("what reaches each time step before training"))
     return figure
 

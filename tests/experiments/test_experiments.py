@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from vanishlab import Record
+from vanishlab.network.recurrent import Recurrent, delta_by_time
 from vanishlab.training.loop import TrainingInterrupted
+from vanishlab.training.recall import sequences
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 SMALL: dict[str, dict[str, Any]] = {
@@ -115,29 +117,14 @@ def test_an_experiment_writes_its_report_on_request(name: str, tmp_path: Path) -
     assert "<h2>Verdict</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("kind", "bias"), [("RNN", None), ("GRU", None), ("LSTM", None), ("LSTM", 3.0)])
-def test_delta_by_time_is_what_the_recorder_finds_in_the_fused_layer(kind: str, bias: float | None) -> None:
+def test_a_record_through_time_is_of_the_model_as_it_is() -> None:
     experiment = load("through_time")
-    torch.manual_seed(0)
-    model, (x, y) = experiment.Recurrent(kind, 8, bias), experiment.sequences(12, 16)
-    delta = experiment.delta_by_time(model, x, y)
-    record = experiment.record(model, x, y)
-    assert delta.shape == (12,)
+    generator = torch.Generator().manual_seed(0)
+    model = Recurrent("LSTM", 8, 3.0, generator=generator)
+    x, y = sequences(12, 16, generator)
+    record, delta = experiment.record(model, x, y), delta_by_time(model, x, y)
     assert record.time_ratio[0, 0, 0] == pytest.approx(delta[0] / delta[-1], rel=1e-4)  # float32, in another order
     assert not any(p.grad.any() for p in model.parameters() if p.grad is not None)
-
-
-def test_a_forget_bias_is_that_of_the_forget_gate_alone() -> None:
-    torch.manual_seed(0)
-    opened = load("through_time").Recurrent("LSTM", 8, 30.0)
-    torch.manual_seed(0)
-    plain = load("through_time").Recurrent("LSTM", 8)
-    total = (opened.layer.bias_ih_l0 + opened.layer.bias_hh_l0).detach()
-    assert (total[8:16] == 30.0).all()
-    others = [place for place in range(32) if not 8 <= place < 16]
-    assert torch.equal(total[others], (plain.layer.bias_ih_l0 + plain.layer.bias_hh_l0).detach()[others])
-    _, (_, cell) = opened.layer(torch.zeros(1, 1, 1), (torch.zeros(1, 1, 8), torch.full((1, 1, 8), 100.0)))
-    assert (cell > 99.0).all()  # the cell keeps what it has
 
 
 def test_an_interrupted_experiment_keeps_the_steps_that_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

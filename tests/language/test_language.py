@@ -152,6 +152,7 @@ TABLES = {
     "each.title": tuple(lesson.title for lesson in LESSONS),
     "lesson.question": tuple(lesson.question for lesson in LESSONS),
     "lesson.answer": tuple(lesson.answer for lesson in LESSONS),
+    "lesson.afterwards": tuple(lesson.afterwards for lesson in LESSONS),
     "choice": tuple(choice for lesson in LESSONS for choice in lesson.choices),
     "lesson.choices[outcome.right]": (),
     "row[0]": tuple(test_experiments.load("remedies").remedies(vl.NetworkConfig(3), vl.TrainingConfig())),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import vanishlab as vl
@@ -21,10 +22,12 @@ from vanishlab.cli import commands
 from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.sentences import LANGUAGES, say, speaking
-from vanishlab.playground import answers, lessons, measuring, page, pictures, serve
+from vanishlab.network.recurrent import Recurrent
+from vanishlab.playground import answers, conclusions, evidence, lessons, measuring, page, pictures, serve, through_time
 from vanishlab.playground.measuring import Failed, Outdated, measure
 from vanishlab.playground.settings import Settings
 from vanishlab.playground.stage import Stage
+from vanishlab.training.recall import LEARNED, sequences
 
 SMALL = Settings(depth=2, width=6, steps=3, data="moons", examples=16)
 ODD = dataclasses.replace(
@@ -244,20 +247,35 @@ def test_every_lesson_has_its_words_and_every_verdict_its_name() -> None:
         for sentence in (lesson.title, lesson.question, lesson.answer, *lesson.choices):
             assert sentence in CHINESE
         assert EXPECTED[lesson.name] < len(lesson.choices) == len(set(lesson.choices))
-        assert lessons.preset(lesson) in lesson.networks.values()
+        assert lessons.preset(lesson) == (lesson.left or next(iter(lesson.networks.values())))
+        assert lesson.afterwards in CHINESE
     assert all(name in CHINESE for name in VERDICTS)
 
 
-EXPECTED = {"sigmoid": 2, "rates": 3, "initializations": 2, "bypasses": 2, "chaos": 1, "meaning": 2}
+EXPECTED = {"sigmoid": 2, "rates": 3, "initializations": 2, "bypasses": 2, "chaos": 1, "meaning": 2, "time": 2}
+BY_LAYER = [lesson for lesson in lessons.LESSONS if lesson.name != "time"]
+
+
+def measured(lesson: lessons.Lesson, seed: int) -> tuple[dict[str, Any], conclusions.Outcome]:
+    """What the lesson's networks show with this seed, and what it concludes; its words hold those numbers."""
+    found = {
+        name: lesson.measure(dataclasses.replace(settings, seed=seed)) for name, settings in lesson.networks.items()
+    }
+    outcome = lesson.conclude(found)
+    assert outcome.right == EXPECTED[lesson.name]
+    for language in LANGUAGES:
+        with speaking(language):
+            right, wrong = (answers.conclusion(lesson, found, guess) for guess in (outcome.right, outcome.right - 1))
+        assert "vl-answer well" in right and "vl-answer well" not in wrong
+        assert all(value in right for value in outcome.values.values())
+    return found, outcome
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("lesson", lessons.LESSONS, ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", BY_LAYER, ids=lambda lesson: lesson.name)
 def test_what_a_lesson_shows_is_what_is_measured(lesson: lessons.Lesson, seed: int) -> None:
-    found = {name: measure(dataclasses.replace(settings, seed=seed)) for name, settings in lesson.networks.items()}
-    outcome = lesson.conclude(found)
-    assert outcome.right == EXPECTED[lesson.name]
+    found, _ = measured(lesson, seed)
     for name, one in found.items() if seed == 0 else ():  # once more, by the package's own face
         settings = dataclasses.replace(lesson.networks[name], seed=seed)
         data = vl.load_data(settings.data, max_examples=settings.examples)
@@ -267,11 +285,49 @@ def test_what_a_lesson_shows_is_what_is_measured(lesson: lessons.Lesson, seed: i
         theory = vl.predict(settings.network(), data).log10_typical("delta_rms")
         # The page has one BLAS thread: sums in another order, and ReLU's kernel takes the root of 1 - c, nearly 0 here.
         assert one.predicted_first_last == pytest.approx(10 ** (theory[0] - theory[-1]), rel=1e-8)
-    for language in LANGUAGES:
-        with speaking(language):
-            right, wrong = (answers.conclusion(lesson, found, guess) for guess in (outcome.right, outcome.right - 1))
-        assert "vl-answer well" in right and "vl-answer well" not in wrong
-        assert all(value in right for value in outcome.values.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_the_lesson_through_time_shows_is_what_is_measured(seed: int) -> None:
+    (lesson,) = (lesson for lesson in lessons.LESSONS if lesson.name == "time")
+    found, outcome = measured(lesson, seed)
+    for name, one in found.items():  # once more, by the recorder on PyTorch's own layer
+        settings = one.settings
+        generator = torch.Generator().manual_seed(seed)
+        model = Recurrent(settings.kind, settings.width, settings.forget_bias, generator=generator)
+        for length in through_time.LENGTHS:
+            x, y = sequences(length, 64, generator)
+            with vl.GradientRecorder(model) as recorder:
+                torch.nn.functional.cross_entropy(model(x), y).backward()
+                recorder.end_step()
+            ratio = recorder.record.time_ratio[0, 0, 0]
+            assert one.curves[length][0] == pytest.approx(ratio, rel=1e-3), "float32, in another order"
+        assert outcome.values[f"first {name}"] == page.power(one.first_last)
+    plain = [found[name] for name in ("RNN", "GRU", "LSTM")]
+    assert all(0.5 < one.factor < 0.7 for one in plain), "half open, and no better than an RNN"
+    assert plain[-1].first_last < 10 * plain[0].first_last
+    assert 0.75 < found["LSTM 1"].factor < 0.9 < 0.95 < found["LSTM 3"].factor < found["LSTM 5"].factor < 1.05
+    assert all(found[name].accuracy > LEARNED for name in ("LSTM 3", "LSTM 5")), "what can be learned follows"
+    assert all(found[name].accuracy < 0.6 for name in ("GRU", "LSTM", "LSTM 1"))
+    assert (found["RNN"].accuracy > LEARNED) == (seed == 0), "luck, good or bad"
+    below = measure(dataclasses.replace(lessons.preset(lesson), seed=seed))
+    assert below.diagnosis.decay.factor == pytest.approx(plain[0].factor, abs=0.05), "drawn in the same way"
+
+
+def test_the_lesson_through_time_is_left_when_it_is_outdated() -> None:
+    short = through_time.Recurrence("LSTM", 3.0, length=10, width=4, steps=3)
+    steps: list[int] = []
+    found = through_time.measure(short, progress=steps.append)
+    assert steps == [0, 1, 2] and [len(found.curves[length]) for length in (10, 30, 100)] == [10, 30, 100]
+    assert all(curve[-1] == 1.0 for curve in found.curves.values()) and found.factor == pytest.approx(
+        found.curves[100][0] ** (1 / 99)
+    )
+    with pytest.raises(Outdated):
+        through_time.measure(short, outdated=lambda: True)
+    with speaking("zh"):
+        html = evidence.by_time({"LSTM": found})
+    assert CHINESE["{kind}, forget bias {bias:g}"].format(kind="LSTM", bias=3) in html and "<table>" in html
 
 
 @pytest.mark.slow
@@ -281,7 +337,7 @@ def test_the_claims_in_the_lessons_words() -> None:
     factors = {name: measure(settings).diagnosis.decay.factor for name, settings in networks.items()}
     assert 0.2 < factors["sigmoid"] / factors["linear"] < 0.25, "the sigmoid's slope is nowhere larger than 1/4"
     one_layer = measure(by_name["rates"].networks["1 layer, 1"])
-    assert one_layer.accuracy > one_layer.guessing + lessons.LEARNED
+    assert one_layer.accuracy > one_layer.guessing + conclusions.LEARNED
     learned = measure(by_name["bypasses"].networks["residual, scale from 0"])
     assert 0.1 < learned.first_last < 10 and learned.accuracy > 0.6
     *alike, apart = (measure(settings) for settings in by_name["meaning"].networks.values())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import vanishlab as vl
+from vanishlab.playground.lessons import LESSONS
 from vanishlab.playground.settings import Settings
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def test_two_browsers_do_not_disturb_each_other(browser: "Browser", address: str
     other.close()
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("number", range(1, len(LESSONS) + 1))
 def test_a_lesson_runs_to_its_end(visit: Visit, number: int) -> None:
     visit.page.get_by_role("button", name=f"{number} · ").click()
     choices = visit.page.get_by_role("radio")

@@ -267,7 +267,7 @@ def playground_command(
     port: int = 2718,
     browser: bool = True,
 ) -> None:
-    """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has six short lessons.
+    """Open a page in the browser that trains, predicts and draws whenever a slider moves; it has seven short lessons.
 
     Args:
         host: Address to serve at; 127.0.0.1 is for this machine only.

@@ -181,6 +181,36 @@ PLAYGROUND: dict[str, str] = {
         "而这样的答案最好也要 {constant}。三个学习率中最好的训练准确率：{alike accuracy}（瞎猜：{guessing}）；"
         "tanh：{apart accuracy}。"
     ),
+    # Lesson: time
+    "Through time it is no different": "沿时间方向也一样",
+    "**A recurrent layer of 32 units, 30 time steps.** Each time step is a layer, with the same weights, and delta "
+    "goes back through all of them. LSTM and GRU have gates so that it arrives. As PyTorch begins an LSTM, how much "
+    "of what the last step gets reaches the first one?": (
+        "**32 个单元的循环层，30 个时间步。** 每个时间步就是一层，权重相同，δ 要往回穿过所有时间步。LSTM 和 GRU "
+        "的门就是为了让它到达。按 PyTorch 的默认初始化，LSTM 最后一步得到的 δ 有多少能到达第一步？"
+    ),
+    "nearly all of it: that is what gates are for": "几乎全部：门就是干这个的",
+    "about a thousandth, much more than in an RNN": "大约千分之一，比 RNN 多得多",
+    "less than a hundred-thousandth, as in an RNN": "不到十万分之一，和 RNN 一样",
+    "{first LSTM} in the LSTM, {first GRU} in the GRU, {first RNN} in the RNN: PyTorch begins with gates half open, "
+    "and a step back multiplies delta by {factor LSTM}. A bias of 1, 3 or 5 opens the forget gate to {open 1}, {open "
+    "3} or {open 5}, and the factor becomes {factor LSTM 1}, {factor LSTM 3} or {factor LSTM 5}. What can be learned "
+    "follows: a sign that only the first step shows is named with an accuracy of {accuracy LSTM 1}, {accuracy LSTM 3}"
+    " and {accuracy LSTM 5} after 300 steps of Adam; without a bias LSTM {accuracy LSTM}, GRU {accuracy GRU} "
+    "(guessing: 0.50). The RNN's {accuracy RNN} is luck, good or bad: another seed gives another.": (
+        "LSTM 中 {first LSTM} 倍，GRU 中 {first GRU} 倍，RNN 中 {first RNN} 倍：PyTorch 初始化的门只开了一半，"
+        "往回每走一步，δ 乘以 {factor LSTM}。偏置 1、3、5 把遗忘门打开到 {open 1}、{open 3}、{open 5}，这个因子就变成 "
+        "{factor LSTM 1}、{factor LSTM 3}、{factor LSTM 5}。能学到什么也随之而定：用 Adam 训练 300 步，"
+        "说出只有第一步才有的正负号，准确率依次为 {accuracy LSTM 1}、{accuracy LSTM 3}、{accuracy LSTM 5}；"
+        "没有偏置时 LSTM {accuracy LSTM}，GRU {accuracy GRU}（瞎猜：0.50）。RNN 的 {accuracy RNN} "
+        "全凭运气：换个种子，结果就不同。"
+    ),
+    "The 30 time steps of an RNN are 30 layers with the same weights. Below stands a tanh network of 30 layers with "
+    "weights of their own, drawn in the same way. Compare its factor per layer, and change it.": (
+        "RNN 的 30 个时间步就是共用权重的 30 层。下面的实验台里是一个 30 层的 tanh 网络，各层权重独立，"
+        "初始化方式相同。比一比它每层的因子，再动手改一改吧。"
+    ),
+    "first / last of {length}": "{length} 步：第一步 / 最后一步",
     # The name of the language itself, in itself
     "English": "中文",
 }

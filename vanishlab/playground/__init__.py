@@ -1,7 +1,8 @@
 """The playground: a page in the browser that trains, predicts and draws whenever a slider moves.
 
-`settings` is what the controls say, `measuring` trains and predicts it, `pictures` draws, `lessons` asks and `answers`
-measures, `page` makes HTML of it, `stage` does all that for one browser session, `controls` and `app` are the marimo
-page, `serve` starts it, and `guard` answers nobody else. All but `controls` and `app`, and `serve` once it serves, work
-without marimo. What is said stands in English where it is said; its Chinese is in `language/chinese_playground`.
+`settings` is what the controls say, `measuring` trains and predicts it, `pictures` draws and `page` makes HTML of it.
+`lessons` asks, `answers` measures, `conclusions` says what came out and `evidence` shows it; `through_time` measures
+recurrent networks. `stage` does all that for one browser session, `controls` and `app` are the marimo page, `serve`
+starts it, and `guard` answers nobody else. All but `controls` and `app`, and `serve` once it serves, work without
+marimo. What is said stands in English where it is said; its Chinese is in `language/chinese_playground`.
 """

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from vanishlab.language.sentences import say, speaking
 from vanishlab.playground import page
 from vanishlab.playground.lessons import Lesson
-from vanishlab.playground.measuring import Failed, Outdated, Result, measure
-from vanishlab.playground.pictures import comparison_picture
+from vanishlab.playground.measuring import Failed, Outdated
 
 
 def answer(
@@ -25,9 +25,9 @@ def answer(
         show(html)
 
 
-def _measured(lesson: Lesson, show: Callable[[str], object], outdated: Callable[[], bool]) -> dict[str, Result]:
+def _measured(lesson: Lesson, show: Callable[[str], object], outdated: Callable[[], bool]) -> dict[str, Any]:
     """Return the results of the lesson's networks by their labels; how far it is is shown meanwhile."""
-    found: dict[str, Result] = {}
+    found: dict[str, Any] = {}
     steps = sum(settings.steps + 1 for settings in lesson.networks.values())
     started = time.monotonic()
     for label, settings in lesson.networks.items():
@@ -37,38 +37,19 @@ def _measured(lesson: Lesson, show: Callable[[str], object], outdated: Callable[
             if step % 5 == 0:
                 show(page.progress(done + step, steps, time.monotonic() - started))
 
-        found[label] = measure(settings, progress=progress, outdated=outdated)
+        found[label] = lesson.measure(settings, progress=progress, outdated=outdated)
     return found
 
 
-def conclusion(lesson: Lesson, found: Mapping[str, Result], guess: int) -> str:
+def conclusion(lesson: Lesson, found: Mapping[str, Any], guess: int) -> str:
     """Return the answer as HTML: whether the guess was right, the sentence with its numbers, a table, a picture."""
     outcome = lesson.conclude(found)
     right = say(lesson.choices[outcome.right])
     told = say("Right: {right}." if guess == outcome.right else "Not so. Measured: {right}.", right=right)
-    columns = [
-        say("network"),
-        say("delta, layer 1 / readout"),
-        say("theory (infinite width)"),
-        say("loss, start → end"),
-        say("training accuracy"),
-        say("verdict"),
-    ]
-    rows = [
-        [
-            label,
-            page.power(one.first_last),
-            page.power(one.predicted_first_last),
-            f"{page.power(one.losses[0])} → {page.power(one.losses[1])}",
-            f"{one.accuracy:.2f}",
-            ", ".join(say(verdict.name) for verdict in one.diagnosis.verdicts),
-        ]
-        for label, one in found.items()
-    ]
     return page.lesson(
         told,
         guess == outcome.right,
         say(lesson.answer, **outcome.values),
-        page.table(columns, rows) + page.figure(comparison_picture(found, lesson.compared)),
-        say("The network of this lesson now stands in the playground below. Change it."),
+        lesson.evidence(found),
+        say(lesson.afterwards),
     )

@@ -1,27 +1,17 @@
-"""The six lessons: a question, choices to guess from, and the answer that the measured numbers complete (`answers`).
+"""The seven lessons: a question, choices to guess from, and the answer that the measured numbers complete (`answers`).
 
-Which choice is right is not written down anywhere: `conclude` reads it off the measurement.
+Which choice is right is not written down anywhere: `conclusions` reads it off the measurement.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
-from vanishlab.playground import page
-from vanishlab.playground.measuring import Result
+from vanishlab.playground import conclusions, evidence, through_time
+from vanishlab.playground.measuring import measure
 from vanishlab.playground.settings import Settings
-from vanishlab.theory.meanfield.fixed_points import network_mean_field
-
-LEARNED = 0.15  # training accuracy above guessing that counts as having learned something: 10 of 64 examples
-_RATES = (0.1, 1.0, 10.0, 100.0)
-_ONE_LAYER = "1 layer, 1"
-
-
-class Outcome(NamedTuple):
-    """What a measurement says: the place of the choice that was right, and the numbers of the answer."""
-
-    right: int
-    values: dict[str, str]
+from vanishlab.playground.through_time import Recurrence
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,112 +20,19 @@ class Lesson:
 
     name: str
     title: str
-    networks: Mapping[str, Settings]
-    """What is measured, by its label in picture and table; the first one is left in the playground."""
+    networks: Mapping[str, Any]
+    """What is measured, by its label in picture and table: what `measure` takes, which trains it for its `steps`."""
     question: str
     choices: tuple[str, ...]
     answer: str
-    conclude: Callable[[Mapping[str, Result]], Outcome]
-    compared: str = "delta_rms"
-    """The quantity that the picture compares, layer by layer."""
-
-
-def _sigmoid(found: Mapping[str, Result]) -> Outcome:
-    sigmoid, linear = found["sigmoid"], found["linear"]
-    ratio = sigmoid.first_last
-    with_it, without = (one.diagnosis.decay.factor for one in (sigmoid, linear))
-    return Outcome(
-        0 if ratio > 5e-3 else 1 if ratio > 1e-6 else 2,
-        {
-            "ratio": page.power(ratio),
-            "theory": page.power(sigmoid.predicted_first_last),
-            "factor": f"{with_it:.3f}",
-            "linear": f"{without:.3f}",
-            "slope": f"{with_it / without:.3f}",
-        },
-    )
-
-
-def _rates(found: Mapping[str, Result]) -> Outcome:
-    deep = [found[f"{rate:g}"] for rate in _RATES]
-    best = max(range(len(deep)), key=lambda place: deep[place].accuracy)
-    learned = deep[best].accuracy > deep[best].guessing + LEARNED
-    return Outcome(
-        {0: 0, 1: 1, 2: 1, 3: 2}[best] if learned else 3,
-        {
-            "best": f"{deep[best].accuracy:.2f}",
-            "guessing": f"{deep[best].guessing:.2f}",
-            "shallow": f"{found[_ONE_LAYER].accuracy:.2f}",
-            "ratio": page.power(deep[0].first_last),
-        },
-    )
-
-
-def _initializations(found: Mapping[str, Result]) -> Outcome:
-    default, kaiming = found["torch_default"], found["kaiming_normal"]
-    gain = kaiming.first_last / default.first_last
-    return Outcome(
-        0 if gain < 10 else 1 if gain < 1e4 else 2,
-        {
-            "gain": page.power(gain),
-            "power": page.power(6.0 ** (default.settings.depth / 2)),
-            "default": f"{default.accuracy:.2f}",
-            "xavier": f"{found['xavier_normal'].accuracy:.2f}",
-            "kaiming": f"{kaiming.accuracy:.2f}",
-            "guessing": f"{default.guessing:.2f}",
-        },
-    )
-
-
-def _bypasses(found: Mapping[str, Result]) -> Outcome:
-    plain, batch, both = found["residual"], found["batch norm"], found["residual + batch norm"]
-    learned = found["residual, scale from 0"]
-    ratio = plain.first_last
-    return Outcome(
-        2 if ratio > 10 else 1 if ratio < 0.1 else 0,
-        {
-            "ratio": page.power(ratio),
-            "loss": page.power(plain.losses[0]),
-            "end": page.power(plain.losses[1]),
-            "learned": page.power(learned.first_last),
-            "learned accuracy": f"{learned.accuracy:.2f}",
-            "batch": page.power(batch.first_last),
-            "batch theory": page.power(batch.predicted_first_last),
-            "both": page.power(both.first_last),
-            "both accuracy": f"{both.accuracy:.2f}",
-            "bare accuracy": f"{found['none'].accuracy:.2f}",
-        },
-    )
-
-
-def _chaos(found: Mapping[str, Result]) -> Outcome:
-    sides = list(found.values())
-    best = max(range(len(sides)), key=lambda place: sides[place].accuracy)
-    learned = sides[best].accuracy > sides[best].guessing + LEARNED
-    names = ("ordered", "edge", "chaotic")
-    return Outcome(
-        best if learned else 3,
-        {name: page.power(side.first_last) for name, side in zip(names, sides, strict=True)}
-        | {f"{name} accuracy": f"{side.accuracy:.2f}" for name, side in zip(names, sides, strict=True)}
-        | {f"{name} chi": f"{_chi(side):.2f}" for name, side in zip(names, sides, strict=True)}
-        | {"guessing": f"{sides[0].guessing:.2f}"},
-    )
-
-
-def _meaning(found: Mapping[str, Result]) -> Outcome:
-    *alike, apart = found.values()
-    best = max(alike, key=lambda one: one.accuracy)
-    missed = [one.accuracy <= one.guessing + LEARNED for one in (best, apart)]
-    loss = min(one.losses[1] for one in alike)
-    values = {"guessing": f"{best.guessing:.2f}", "loss": f"{loss:.3f}", "constant": f"{best.constant:.3f}"}
-    for name, one in (("alike", best), ("apart", apart)):
-        values |= {f"{name} ratio": page.power(one.first_last), f"{name} share": page.power(one.distinct),
-                   f"{name} accuracy": f"{one.accuracy:.2f}"}  # fmt: skip
-    return Outcome(2 * missed[0] + missed[1], values)
-
-
-def _chi(result: Result) -> float:
-    return network_mean_field(result.settings.network()).chi
+    conclude: Callable[[Mapping[str, Any]], conclusions.Outcome]
+    """Reads the answer off what `measure` found, by the labels of `networks`."""
+    measure: Callable[..., Any] = measure
+    evidence: Callable[[Mapping[str, Any]], str] = evidence.by_layer
+    """Makes HTML of what was found."""
+    left: Settings | None = None
+    """What is left in the playground, the first of the networks where not given."""
+    afterwards: str = "The network of this lesson now stands in the playground below. Change it."
 
 
 _TWENTY = Settings(depth=20, steps=30)
@@ -165,13 +62,13 @@ LESSONS = (
             "layer on the way back multiplies delta by {factor}. With the same weights and no activation it is "
             "{linear}; the quotient, {slope}, is the sigmoid's doing: its slope is nowhere larger than 1/4."
         ),
-        conclude=_sigmoid,
+        conclude=conclusions.sigmoid,
     ),
     Lesson(
         name="rates",
         title="Why the learning rate alone does not save it",
-        networks={f"{rate:g}": replace(_XAVIER, learning_rate=rate) for rate in _RATES}
-        | {_ONE_LAYER: replace(_XAVIER, depth=1, learning_rate=1.0)},
+        networks={f"{rate:g}": replace(_XAVIER, learning_rate=rate) for rate in conclusions.RATES}
+        | {conclusions.ONE_LAYER: replace(_XAVIER, depth=1, learning_rate=1.0)},
         question=(
             "**10 sigmoid layers, Xavier's initialisation, 60 steps.** The first layers get almost nothing. So let "
             "us take larger steps: which learning rate teaches the network something?"
@@ -188,7 +85,7 @@ LESSONS = (
             "rate multiplies the step of every layer by the same number, and layer 1 still gets {ratio} of what "
             "the readout gets."
         ),
-        conclude=_rates,
+        conclude=conclusions.rates,
     ),
     Lesson(
         name="initializations",
@@ -210,7 +107,7 @@ LESSONS = (
             "{power}. Training accuracy after 60 steps: {default} with PyTorch's default, {xavier} with Xavier's, "
             "{kaiming} with Kaiming's (guessing: {guessing})."
         ),
-        conclude=_initializations,
+        conclude=conclusions.initializations,
     ),
     Lesson(
         name="bypasses",
@@ -238,7 +135,7 @@ LESSONS = (
             "alone gives {batch} (theory: {batch theory}); with the residual connections around it {both}, and "
             "{both accuracy}. Without either the 40 steps end at {bare accuracy}."
         ),
-        conclude=_bypasses,
+        conclude=conclusions.bypasses,
     ),
     Lesson(
         name="chaos",
@@ -260,7 +157,7 @@ LESSONS = (
             "gets, and 60 steps end at a training accuracy of {ordered accuracy}, {edge accuracy} and "
             "{chaotic accuracy} (guessing: {guessing})."
         ),
-        conclude=_chaos,
+        conclude=conclusions.chaos,
     ),
     Lesson(
         name="meaning",
@@ -286,12 +183,47 @@ LESSONS = (
             "best such answer costs {constant}. Training accuracy at the best of three rates: {alike accuracy} "
             "(guessing: {guessing}); with tanh: {apart accuracy}."
         ),
-        conclude=_meaning,
-        compared="distinct_share",
+        conclude=conclusions.meaning,
+        evidence=partial(evidence.by_layer, quantity="distinct_share"),
+    ),
+    Lesson(
+        name="time",
+        title="Through time it is no different",
+        networks={kind: Recurrence(kind) for kind in ("RNN", "GRU", "LSTM")}
+        | {f"LSTM {bias:g}": Recurrence("LSTM", bias) for bias in conclusions.FORGET_BIASES},
+        question=(
+            "**A recurrent layer of 32 units, 30 time steps.** Each time step is a layer, with the same weights, and "
+            "delta goes back through all of them. LSTM and GRU have gates so that it arrives. As PyTorch begins an "
+            "LSTM, how much of what the last step gets reaches the first one?"
+        ),
+        choices=(
+            "nearly all of it: that is what gates are for",
+            "about a thousandth, much more than in an RNN",
+            "less than a hundred-thousandth, as in an RNN",
+        ),
+        answer=(
+            "{first LSTM} in the LSTM, {first GRU} in the GRU, {first RNN} in the RNN: PyTorch begins with gates half"
+            " open, and a step back multiplies delta by {factor LSTM}. A bias of 1, 3 or 5 opens the forget gate to "
+            "{open 1}, {open 3} or {open 5}, and the factor becomes {factor LSTM 1}, {factor LSTM 3} or {factor LSTM "
+            "5}. What can be learned follows: a sign that only the first step shows is named with an accuracy of "
+            "{accuracy LSTM 1}, {accuracy LSTM 3} and {accuracy LSTM 5} after 300 steps of Adam; without a bias LSTM "
+            "{accuracy LSTM}, GRU {accuracy GRU} (guessing: 0.50). The RNN's {accuracy RNN} is luck, good or bad: "
+            "another seed gives another."
+        ),
+        conclude=conclusions.through_time,
+        measure=through_time.measure,
+        evidence=evidence.by_time,
+        left=Settings(depth=30, width=32, activation="tanh", steps=30),
+        afterwards=(
+            "The 30 time steps of an RNN are 30 layers with the same weights. Below stands a tanh network of 30 layers "
+            "with weights of their own, drawn in the same way. Compare its factor per layer, and change it."
+        ),
     ),
 )
 
 
 def preset(lesson: Lesson | None) -> Settings:
-    """Return what the controls begin with: the lesson's first network, or the default."""
-    return Settings() if lesson is None else next(iter(lesson.networks.values()))
+    """Return what the controls begin with: what the lesson leaves there, or the default."""
+    if lesson is None:
+        return Settings()
+    return lesson.left or next(iter(lesson.networks.values()))

@@ -8,7 +8,7 @@ import functools
 import io
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from vanishlab import plots
 from vanishlab.language.sentences import say, speaking, spoken
 from vanishlab.playground.measuring import Result
+from vanishlab.playground.through_time import Recalled
 from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height, set_layer_axis
 from vanishlab.plots.fonts import make_legible
+from vanishlab.plots.through_time import time_key, time_profile
 from vanishlab.theory.phases import PhaseDiagram, phase_diagram
+from vanishlab.training.recall import LEARNED
 
 CURVES: Mapping[str, str] = {
     "activation_rms": "activation RMS: the signal going forward",
@@ -147,6 +150,23 @@ def comparison_picture(results: Mapping[str, Result], quantity: str = "delta_rms
     numbers = {label: one.first_last if quantity == "delta_rms" else one.distinct for label, one in results.items()}
     readout = "; ".join(f"{label}: {number:.3g}" for label, number in numbers.items())
     return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, (6.4, 3.6)))
+
+
+def time_picture(found: Sequence[Recalled]) -> Picture:
+    """Draw delta before training against the time step, over as many steps as the networks were trained on."""
+    curves = {one.settings.label: one.curves[one.settings.length] for one in found}
+    learned = [one.settings.label for one in found if one.accuracy >= LEARNED]
+
+    def draw(ax: Axes) -> None:
+        artists = time_profile(ax, curves, learned)
+        ax.set_ylabel(say("delta / delta at the last time step"))
+        fit_log_axis([ax])
+        below = (0.5, -0.17)
+        ax.legend(handles=time_key(artists), loc="upper center", bbox_to_anchor=below, ncols=2, frameon=False)
+
+    caption = say("what reaches each time step before training")
+    readout = "; ".join(f"{label}: {curve[0]:.3g}" for label, curve in curves.items())
+    return Picture("compared", caption, f"{caption}: {readout}", _draw(draw, (6.4, 4.8)))
 
 
 @functools.lru_cache(maxsize=64)
