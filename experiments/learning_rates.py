@@ -13,6 +13,7 @@ Writes  results/learning_rates/: ACTIVATION_DEPTH.npz, the picture of it all, st
         (.png, .svg)
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,20 +75,22 @@ def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "F
     from matplotlib.figure import Figure
 
     from vanishlab.plots import prediction_profile
-    from vanishlab.plots.axes import fit_decade_axis, set_rate_axis, style_axes
+    from vanishlab.plots.axes import fit_decade_axis, mark_handles, set_rate_axis, style_axes
     from vanishlab.theory.prediction import predict
 
     figure = Figure(figsize=(11.0, 4.4), layout="constrained")
     told, learned = figure.subplots(1, 2, width_ratios=(1.15, 1))
     depth = max(options.depths)
+    marks: set[str] = set()
     for activation, color in COLORS.items():
         record = records[f"{activation}_{depth}"]
         assert record.network is not None
         start = record.select(learning_rate=record.learning_rate[:1])  # before training no rate has had an effect
         drawn = prediction_profile(told, predict(record.network, data, progress=False), "delta_rms", start, key=False)
-        for artist in (drawn.line, drawn.band, drawn.dots):
+        for artist in (drawn.line, drawn.band, drawn.dots, *itertools.chain(*drawn.marks.values())):
             if artist is not None:
                 artist.set_color(color)
+        marks |= drawn.marks.keys()
         middle = len(record.layer) // 2
         height = float(np.asarray(drawn.line.get_ydata())[middle])
         name = say("{activation}, depth {depth}", activation=activation, depth=depth)
@@ -95,6 +98,8 @@ def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "F
         told.annotate(name, (record.layer[middle], height), (8 if below else 0, -14), textcoords="offset points",
                       ha="left" if below else "center", va="top", color=color)  # fmt: skip
     fit_decade_axis([told])
+    if marks:
+        figure.legend(handles=mark_handles(marks), loc="outside lower left", ncols=len(marks), frameon=False)
     told.set_title(say("What each layer is told, before training"), loc="left")
     rates = np.unique(options.learning_rates)
     for place, layers in enumerate(options.depths):
@@ -107,9 +112,9 @@ def story(records: "dict[str, Record]", options: Options, data: "Dataset") -> "F
     style_axes(learned)
     for height, layers in _ends(records, options.depths):
         words = say("{depth} sigmoid layer" if layers == "1" else "{depth} sigmoid layers", depth=layers)
-        up = height < 0.8
-        learned.annotate(words, (rates[-1], height), (0, 8 if up else -26), textcoords="offset points", ha="right",
-                         va="bottom" if up else "top", color=COLORS["sigmoid"])  # fmt: skip
+        # beyond the end, where no curve is
+        learned.annotate(words, (rates[-1], height), (10, 0), textcoords="offset points", va="center",
+                         color=COLORS["sigmoid"])  # fmt: skip
     learned.set_ylabel(say("training accuracy"))
     learned.set_title(say("What sigmoid networks learn in {steps} steps", steps=options.steps), loc="left")
     return figure

@@ -62,7 +62,7 @@ def test_rounding_and_strangers_have_a_line_where_the_record_knows_them(trained:
 
 
 def test_the_key_names_the_lines_once(trained: vl.Record) -> None:
-    _, below = plots.meaning_curves(trained, 0).legends
+    (below,) = plots.meaning_curves(trained, 0).legends  # before training there is no key of learning rates
     assert [text.get_text() for text in below.get_texts()][:2] == ["rounding", "strangers: 1 / 32 examples"]
 
 

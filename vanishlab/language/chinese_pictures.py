@@ -87,6 +87,7 @@ PICTURES: dict[str, str] = {
     "learning rate {rate}": "学习率 {rate}",
     "seed {seed}": "随机种子 {seed}",
     "{run} (diverged at step {step})": "{run}（第 {step} 步发散）",
+    "the same at every learning rate": "任何学习率下都相同",
     "before training": "训练之前",
     "after {steps} step": "训练 {steps} 步之后",
     "after {steps} steps": "训练 {steps} 步之后",

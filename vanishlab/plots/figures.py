@@ -36,7 +36,7 @@ from vanishlab.plots.meaning import looked_at, meaning_profile
 from vanishlab.plots.phases import phase_map
 from vanishlab.plots.predictions import prediction_profile
 from vanishlab.plots.profiles import depth_profile, update_ratio
-from vanishlab.plots.rates import RateScale, diverged_rates, rate_label
+from vanishlab.plots.rates import RateScale, apart_at, diverged_rates, rate_label
 from vanishlab.plots.shown import ShownFigure
 from vanishlab.plots.training import accuracy_curves, learning_rate_panel, loss_curves
 from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
@@ -49,15 +49,20 @@ if TYPE_CHECKING:
 
 @legible
 def three_curves(record: Record, step: int = -1) -> Figure:
-    """Return the lab's first picture: activation RMS, delta RMS and gradient norm against the layer, side by side."""
+    """Return the lab's first picture: activation RMS, delta RMS and gradient norm against the layer, side by side.
+
+    Where the learning rate makes no difference, as before training, there is one curve for all.
+    """
+    (record,), same = apart_at([record], step, PREDICTED)
     scale = RateScale.of([record])
     figure, axes = _figure(1, 3, 13.0, 4.4)
     kinds: set[str] = set()
     for ax, quantity in zip(axes, PREDICTED, strict=True):
         kinds |= depth_profile(ax, record, quantity, step, scale=scale, key=False).marks.keys()
     _align_floors(axes)
-    _set_title(figure, listed([describe_network(record), describe_step([record], step)]), describe_setting(record))
-    _draw_key(figure, axes, scale, [record], kinds)
+    when = [describe_step([record], step), *same]
+    _set_title(figure, listed([describe_network(record), *when]), describe_setting(record))
+    _draw_key(figure, axes, scale, [record], kinds, rates=not same)
     return figure
 
 
@@ -66,8 +71,11 @@ def meaning_curves(record: Record, step: int = -1) -> Figure:
     """Return the fourth curve, from three sides: distinct share, effective rank and gradient coherence by layer.
 
     At the last recorded step up to `step` at which examples were compared in pairs (`recording/hooks/schedule.py`).
+    Where the learning rate makes no difference, as before training, there is one curve for all.
     """
-    scale, at = RateScale.of([record]), looked_at(record, step)
+    at = looked_at(record, step)
+    (record,), same = apart_at([record], at, MEANING)
+    scale = RateScale.of([record])
     figure, axes = _figure(1, 3, 13.0, 4.4)
     kinds: set[str] = set()
     extra: dict[str, Line2D] = {}
@@ -76,8 +84,9 @@ def meaning_curves(record: Record, step: int = -1) -> Figure:
         kinds |= artists.marks.keys()
         extra |= {str(line.get_label()): line for line in artists.extra}
     _align_floors(axes)
-    _set_title(figure, listed([describe_network(record), describe_step([record], at)]), describe_setting(record))
-    _draw_key(figure, axes, scale, [record], kinds, list(extra.values()))
+    when = [describe_step([record], at), *same]
+    _set_title(figure, listed([describe_network(record), *when]), describe_setting(record))
+    _draw_key(figure, axes, scale, [record], kinds, list(extra.values()), rates=not same)
     return figure
 
 
@@ -144,12 +153,15 @@ def comparison(
     """Return depth profiles of several records as small multiples, with one y axis and one key for all.
 
     `records` is title to record; they fill rows of `columns` panels in their order, so that activations × depths, say,
-    become rows × columns. Raises `InputError` for no records and what `depth_profile` raises it for.
+    become rows × columns. Where the learning rate makes no difference to any of them, as before training, each has one
+    curve for all rates. Raises `InputError` for no records and what `depth_profile` raises it for.
     """
     if not records:
         raise InputError("records must hold at least one, got none")
     columns = min(check_integer("columns", min(len(records), 3) if columns is None else columns, 1), len(records))
     rows = math.ceil(len(records) / columns)
+    apart, same = apart_at(records.values(), step, [quantity])
+    records = dict(zip(records, apart, strict=True))
     scale = RateScale.of(records.values())
     figure, axes = _figure(rows, columns, 3.3 * columns + 1.9, 2.5 * rows + 1.1, sharey=True)
     kinds: set[str] = set()
@@ -171,10 +183,10 @@ def comparison(
     settings = {describe_setting(record) for record in records.values()}
     _set_title(
         figure,
-        listed([say(LAYER_QUANTITIES[quantity].label), describe_step(records.values(), step)]),
+        listed([say(LAYER_QUANTITIES[quantity].label), describe_step(records.values(), step), *same]),
         settings.pop() if len(settings) == 1 else "",
     )
-    _draw_key(figure, drawn, scale, list(records.values()), kinds)
+    _draw_key(figure, drawn, scale, list(records.values()), kinds, rates=not same)
     return figure
 
 
@@ -257,14 +269,16 @@ def _draw_key(
     records: Sequence[Record],
     kinds: Iterable[str],
     extra: Sequence[Line2D] = (),
+    *,
+    rates: bool = True,
 ) -> None:
     """Draw the learning rates to the right of the axes, and below them what marks and further lines mean."""
     kinds = set(kinds)
-    if scale.many:
+    if rates and scale.many:
         gone = sorted({rate for record in records for rate in diverged_rates(record)})
         scale.draw_colorbar(axes, gone)
         kinds |= {"diverged"} if gone else set()
-    else:
+    elif rates:
         labels = describe_divergence(records[0]) if len(records) == 1 else {}
         figure.legend(handles=scale.handles(labels), loc="outside right center", title=say("learning rate"),
                       frameon=False, alignment="left")  # fmt: skip

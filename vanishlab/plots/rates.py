@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
-from vanishlab.plots.axes import draw_mark, mark_handles, on_axis, set_rate_ticks
+from vanishlab.plots.axes import check_not_empty, draw_mark, mark_handles, on_axis, set_rate_ticks
 from vanishlab.plots.captions import describe_divergence
 from vanishlab.plots.ink import ink, on_dark, paper
 from vanishlab.plots.ranges import draw_colorbar, log_norm
@@ -181,6 +181,33 @@ def diverged_rates(record: Record) -> list[float]:
 def diverged_by(record: Record, step: int) -> np.ndarray:
     """Return which runs had diverged by `step`, bool (run,)."""
     return record.diverged & (record.diverged_step <= step)
+
+
+def apart_at(records: Iterable[Record], step: int, quantities: Sequence[str]) -> tuple[list[Record], list[str]]:
+    """Return what of the records has curves of its own at `step`, and words for what has not.
+
+    Before training no learning rate has had an effect: of curves that coincide the first rate's is drawn.
+    """
+    records = list(records)
+    for each in records:
+        check_not_empty(each)
+    many = any(len(RateScale.of([each]).rates) > 1 for each in records)
+    if not many or not all(_same_at_every_rate(each, step, quantities) for each in records):
+        return records, []
+    first = [each.select(run=np.flatnonzero(runs_of(each, RateScale.of([each]).rates[0]))) for each in records]
+    return first, [say("the same at every learning rate")]
+
+
+def _same_at_every_rate(record: Record, step: int, quantities: Iterable[str]) -> bool:
+    """Return whether the learning rate makes no difference to these quantities at `step`, as before training."""
+    values = np.stack([record.layer_quantity(name)[:, record.at_step(step)] for name in quantities])  # (, run, layer)
+    first, *others = (np.flatnonzero(runs_of(record, rate)) for rate in RateScale.of([record]).rates)
+    first, *others = (runs[np.argsort(record.seed[runs], kind="stable")] for runs in (first, *others))
+    return all(
+        np.array_equal(record.seed[runs], record.seed[first])
+        and np.array_equal(values[:, runs], values[:, first], equal_nan=True)
+        for runs in others
+    )
 
 
 def runs_of(record: Record, rate: float) -> np.ndarray:
