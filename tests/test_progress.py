@@ -13,6 +13,7 @@ from torch import nn
 
 import vanishlab as vl
 from vanishlab import progress
+from vanishlab.language import speaking
 
 
 class Terminal(io.StringIO):
@@ -91,3 +92,14 @@ def test_a_sweep_has_one_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     training = vl.TrainingConfig(steps=1, seeds=(0, 1), device="cpu")
     assert len(list(vl.sweep([vl.NetworkConfig(1, 2)], training, data, out=tmp_path, workers=1, progress=True))) == 1
     assert "sweeping 2 runs" in terminal.getvalue()
+
+
+def test_bars_of_training_speak_chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    data = vl.load_data("moons", max_examples=8)
+    training = vl.TrainingConfig(steps=1, device="cpu")
+    with speaking("zh"):
+        train(None)
+        list(vl.sweep([vl.NetworkConfig(1, 2)], training, data, out=tmp_path, workers=1, progress=True))
+    assert "训练" in terminal.getvalue() and "扫描 1 次训练" in terminal.getvalue()
+    assert "training" not in terminal.getvalue() and "sweeping" not in terminal.getvalue()

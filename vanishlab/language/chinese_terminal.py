@@ -9,6 +9,8 @@ TERMINAL: dict[str, str] = {
     "training": "训练",
     "measuring": "测量",
     "predicting": "理论预测",
+    "sweeping {runs} run": "扫描 {runs} 次训练",
+    "sweeping {runs} runs": "扫描 {runs} 次训练",
     "examining": "检查",
     "trying remedies": "尝试补救办法",
     "drawing the report": "绘制报告",

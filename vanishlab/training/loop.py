@@ -12,6 +12,7 @@ from torch import Tensor
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import InputError
+from vanishlab.language.sentences import say
 from vanishlab.network.curvature import SharpnessHistory
 from vanishlab.network.mlp import MLP
 from vanishlab.progress import progress_bar
@@ -65,7 +66,7 @@ def train(
     runs = [Run(network, rate, seed) for rate, seed in training.runs]
     if callable(progress):
         return train_runs(runs, training, data, model=model, progress=progress)
-    with progress_bar("training", progress) as advance:
+    with progress_bar(say("training"), progress) as advance:
         return train_runs(
             runs, training, data, model=model, progress=lambda step: advance((step + 1) / (training.steps + 1))
         )

@@ -16,6 +16,7 @@ from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.data import Dataset
 from vanishlab.errors import first_line
 from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 from vanishlab.progress import Advance, progress_bar
 from vanishlab.recording.record import Record
 from vanishlab.training.loop import Run
@@ -105,7 +106,8 @@ def sweep(
         return run_plan(plan, Path(out), executor=executor, progress=progress)
     told: list[Advance] = []
     records = run_plan(plan, Path(out), executor=executor, progress=lambda now: told[0](now.share))
-    return _behind_bar(records, f"sweeping {plan.runs} runs", progress, told)
+    sentence = "sweeping {runs} run" if plan.runs == 1 else "sweeping {runs} runs"
+    return _behind_bar(records, say(sentence, runs=plan.runs), progress, told)
 
 
 def _behind_bar(records: Iterator[Record], label: str, wanted: bool | None, told: list[Advance]) -> Iterator[Record]:
