@@ -341,7 +341,7 @@ def residual(model: nn.Module, batch: Tensor) -> Tensor:
 
 
 PLAIN = (
-    Patient("U-Net", UNet, functional.binary_cross_entropy_with_logits, segments, "middle.2", "middle.4", rate=3e-3),
+    Patient("U-Net", UNet, functional.binary_cross_entropy_with_logits, segments, "middle.1", "middle.4", rate=3e-3),
     Patient(
         "LSTM language model", lambda: RecurrentLanguage(nn.LSTM), next_token, lambda step: (chain(step),) * 2, "body",
         "body", "recurrent", rate=1e-2,

@@ -60,7 +60,8 @@ def from_transformers() -> list[zoo.Patient]:
          "transformer.h.2.attn.c_attn"),
         ("BERT", "BertForMaskedLM", bert, language, "bert.encoder.layer.2.intermediate",
          "bert.encoder.layer.2.intermediate.dense", "bert.encoder.layer.2.attention.self.query"),
-        ("ViT", "ViTForImageClassification", vit, shown, "VIT_INNER", "VIT_DEAD", "VIT_GATE"),
+        ("ViT", "ViTForImageClassification", vit, shown, "vit.layers.2.mlp", "vit.layers.2.mlp.fc1",
+         "vit.layers.2.attention.q_proj"),
         ("Llama", "LlamaForCausalLM", llama, language, "model.layers.2.mlp", "", "model.layers.2.self_attn.q_proj"),
         ("T5", "T5ForConditionalGeneration", t5, language, "encoder.block.1.layer.1.DenseReluDense", "",
          "encoder.block.1.layer.0.SelfAttention.q"),
@@ -72,28 +73,35 @@ def from_transformers() -> list[zoo.Patient]:
 
 
 def from_timm() -> list[zoo.Patient]:
-    """Return timm's convolutional networks, for pictures of 64 pixels."""
+    """Return timm's convolutional networks, the first two a quarter as wide as published."""
     import timm
 
     rows = (
-        ("ResNet-18", "resnet18", "layer3.0.conv2", "layer3.1.bn1", ""),
-        ("ConvNeXt", "convnext_atto", "stages.2.blocks.2.mlp", "stages.2.blocks.2.mlp.fc1", ""),
-        ("EfficientNet", "efficientnet_b0", "blocks.3.1.conv_pwl", "blocks.3.1.bn1", "blocks.3.1.se.conv_expand"),
+        ("ResNet-18", "resnet18", {"channels": (16, 32, 64, 128)}, "layer3.0.conv2", "layer3.1.bn1", ""),
+        (
+            "ConvNeXt",
+            "convnext_atto",
+            {"dims": (16, 32, 64, 128)},
+            "stages.2.blocks.2.mlp",
+            "stages.2.blocks.2.mlp.fc1",
+            "",
+        ),
+        ("EfficientNet", "efficientnet_b0", {}, "blocks.3.1.conv_pwl", "blocks.3.1.bn1", "blocks.3.1.se.conv_expand"),
     )
     return [
         zoo.Patient(
-            name, partial(timm.create_model, kind, num_classes=4), functional.cross_entropy,
-            partial(zoo.pictures, side=64), *places,
+            name, partial(timm.create_model, kind, num_classes=4, **options), functional.cross_entropy,
+            zoo.pictures, *places,
         )
-        for name, kind, *places in rows
+        for name, kind, options, *places in rows
     ]  # fmt: skip
 
 
 def is_found(diagnosis: Diagnosis, place: str) -> bool:
-    """Return whether a verdict calls for a remedy, and one of them names a layer of `place`."""
+    """Return whether a verdict that calls for a remedy names `place`, or a layer inside it."""
     return any(
         verdict.name not in (*WELL, "not enough evidence")
-        and (not place or any(layer == place or layer.startswith(f"{place}.") for layer in verdict.layers))
+        and (place in verdict.sentence or any(f"{layer}.".startswith(f"{place}.") for layer in verdict.layers))
         for verdict in diagnosis.verdicts
     )
 

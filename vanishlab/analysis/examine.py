@@ -87,6 +87,7 @@ def evidence_of_batch(
                 if found.loss.requires_grad:
                     found.loss.backward()
                 advance(0.8)
+                harmed = any(not _is_finite(parameter.grad) for parameter in copied_model.parameters())
                 recorder.end_step()
                 record = recorder.record
             evidence = _joined(evidence_of(record, 0), probe)
@@ -97,8 +98,15 @@ def evidence_of_batch(
             answers=answers,
             exchanged_loss=answers.exchanged,
             forwards=None if finite else _first_not_finite(model, loss_fn, batch),
-            backwards=follow.found() if finite else None,
+            # A NaN that a later operation replaces, as clamp does outside its range, reaches no weight and is no harm.
+            backwards=follow.found(harmed) if finite else None,
         ), record
+
+
+def _is_finite(gradient: Tensor | None) -> bool:
+    if gradient is None:
+        return True
+    return bool(torch.isfinite(gradient.coalesce().values() if gradient.is_sparse else gradient).all())
 
 
 def _first_not_finite(model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> Place | None:

@@ -80,10 +80,10 @@ class Follow:
             if _LEAF not in node.name():
                 node.register_hook(self._look(node))
 
-    def found(self) -> Backwards:
-        """Return what was seen, once the backward pass is over."""
+    def found(self, harmed: bool) -> Backwards:
+        """Return what was seen, once the backward pass is over; `harmed`: whether a weight's gradient is not finite."""
         self._before, self._made = {}, {}  # the hooks hold on to this object, and it shall not hold the graph
-        return Backwards(self._broken, tuple(self._cuts))
+        return Backwards(self._broken if harmed else None, tuple(self._cuts))
 
     def _look(self, node: Any) -> Any:
         def hook(gone: tuple[Tensor | None, ...], came: tuple[Tensor | None, ...]) -> None:

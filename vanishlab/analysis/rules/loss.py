@@ -89,7 +89,7 @@ def _fall(loss: np.ndarray) -> tuple[float, float]:
 
 def constant_loss(e: Evidence) -> float:
     """Return the loss of the best constant answer, NaN where nobody knows."""
-    if e.answers is not None:
+    if e.answers is not None and not math.isnan(e.answers.constant):
         return e.answers.constant
     return float(e.remarks.get(remarks.CONSTANT, "nan"))
 
@@ -100,8 +100,8 @@ def find_wild_start(e: Evidence, t: Thresholds) -> Verdict | None:
     if not len(e.loss) or e.first_step != 0 or not constant > 0 or not e.loss[0] > 0:
         return None
     ratio = float(e.loss[0]) / constant
-    classes = e.answers.classes if e.answers is not None else e.remarks.get(remarks.CLASSES) == "yes"
-    jump, layer, weights = _largest_gain(e)
+    classes = e.remarks.get(remarks.CLASSES) == "yes" or (e.answers is not None and e.answers.classes)
+    jump, layer, weights = _largest_gain(e, t)
     alone = jump >= t.wild_gain and weights >= t.wild_weights and ratio >= t.wild_jump
     if not ratio >= (t.wild_loss if classes else t.wild_square) and not alone:
         return None
@@ -116,9 +116,10 @@ def find_wild_start(e: Evidence, t: Thresholds) -> Verdict | None:
     return Verdict("wild scale", (layer,), said, numbers)
 
 
-def _largest_gain(e: Evidence) -> tuple[float, str, float]:
+def _largest_gain(e: Evidence, t: Thresholds) -> tuple[float, str, float]:
     # Of a layer's outputs over those of the layer before, which are its inputs in a chain; and what its weights alone
-    # multiply by, sigma sqrt(fan_in), or less where units stand at several places.
+    # multiply by, sigma sqrt(fan_in), or less where units stand at several places. Neighbours whose weights all are
+    # wild are at fault together, by the product of their gains.
     if not e.activation.size:
         return math.nan, "", math.nan
     size = e.activation[0]
@@ -126,8 +127,13 @@ def _largest_gain(e: Evidence) -> tuple[float, str, float]:
     if len(known) < 2:
         return math.nan, e.names[-1], math.nan
     gains = size[known[1:]] / size[known[:-1]]
-    layer = int(known[1:][int(np.argmax(gains))])
-    return float(gains.max()), e.names[layer], float(e.weight[0, layer]) / math.sqrt(max(e.units[layer], 1.0))
+    own = e.weight[0, known[1:]] / np.sqrt(np.maximum(e.units[known[1:]], 1.0))
+    together = np.where(own >= t.wild_weights, gains, 0.0)
+    for place in range(1, len(together)):
+        together[place] *= max(together[place - 1], 1.0)
+    most = together if together.max() >= t.wild_gain else gains
+    worst = int(np.argmax(most))
+    return float(most[worst]), e.names[int(known[1:][worst])], float(own[worst])
 
 
 def _wild_inputs(e: Evidence, t: Thresholds) -> Verdict | None:
