@@ -25,9 +25,10 @@ class Patient:
     batch: Callable[[int], Any]
     """The batch of a step."""
     inner: str
-    """A module halfway, whose output is a tensor: where a branch is detached or a mask turns into NaN."""
+    """A module halfway, whose output is a tensor: where a branch is detached or a mask turns into NaN; "" for none, as
+    where the loss differentiates by the input."""
     dead: str
-    """A layer, normalisation or not, with a bias and an activation behind it."""
+    """A layer, normalisation or not, with a bias and an activation behind it; "" where layers have no biases."""
     gate: str = ""
     """A layer whose output goes through a sigmoid, a tanh or a softmax."""
     rate: float = 1e-3
@@ -37,10 +38,13 @@ class Patient:
 class Illness:
     name: str
     change: Callable[[nn.Module, Patient], object]
-    place: Callable[[Patient], str] = lambda patient: ""
-    """The module that a verdict has to name; "" where the whole model is ill."""
+    where: str = ""
+    """The field of the patient with the module that is touched, and that a verdict has to name; "" of the whole model."""
     rate: float = 1.0
     """Factor of the learning rate."""
+
+    def place(self, patient: Patient) -> str:
+        return getattr(patient, self.where) if self.where else ""
 
 
 @dataclass(frozen=True)
@@ -115,38 +119,34 @@ def saturate(model: nn.Module, patient: Patient) -> None:
             parameter.mul_(100.0)
 
 
-NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+def is_norm(module: nn.Module) -> bool:
+    return type(module).__name__.endswith(("Norm", "Norm2d", "BatchNormAct2d"))
 
 
 def strip(model: nn.Module, patient: Patient) -> None:
     for name, module in list(model.named_modules()):
-        if isinstance(module, NORMS) or "RMSNorm" in type(module).__name__ or "T5LayerNorm" in type(module).__name__:
+        if is_norm(module):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, nn.Identity())
+            setattr(model.get_submodule(parent), leaf, getattr(module, "act", nn.Identity()))  # timm joins both
 
 
 ILLNESSES = (
     Illness("initialisation x 10", scale(10.0)),
     Illness("initialisation / 10", scale(0.1)),
-    Illness("branch detached", detach, lambda patient: patient.inner),
+    Illness("branch detached", detach, "inner"),
     Illness("norms removed", strip),
-    Illness("saturated gate", saturate, lambda patient: patient.gate),
-    Illness("dead block", kill, lambda patient: patient.dead),
-    Illness("NaN by masking", mask, lambda patient: patient.inner),
+    Illness("saturated gate", saturate, "gate"),
+    Illness("dead block", kill, "dead"),
+    Illness("NaN by masking", mask, "inner"),
     Illness("rate x 100", lambda model, patient: None, rate=100.0),
 )
 
 
 def fits(illness: Illness, patient: Patient) -> bool:
     """Return whether the model has what the illness touches."""
-    if illness.name == "saturated gate":
-        return bool(patient.gate)
-    if illness.name == "norms removed":
-        model = patient.build()
-        count = len(list(model.modules()))
-        strip(model, patient)
-        return any(isinstance(module, nn.Identity) for module in model.modules()) and count > 0
-    return True
+    if illness.change is strip:
+        return any(map(is_norm, patient.build().modules()))
+    return not illness.where or bool(illness.place(patient))
 
 
 def draw(seed: int) -> torch.Generator:
@@ -354,6 +354,6 @@ PLAIN = (
     Patient("DCGAN's discriminator", Discriminator, real_or_not, judged, "discriminator.2", "discriminator.3"),
     Patient("VAE", VAE, evidence_bound, flat_pictures, "decoder.2", "decoder.2", rate=3e-3),
     Patient(
-        "PINN", pinn, residual, lambda step: 2 * torch.rand(64, 1, generator=draw(step)) - 1, "4", "4", "4", rate=3e-3
+        "PINN", pinn, residual, lambda step: 2 * torch.rand(64, 1, generator=draw(step)) - 1, "", "4", "4", rate=3e-3
     ),
 )  # fmt: skip
