@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 import vanishlab as vl
 from vanishlab import plots
 from vanishlab.cli import commands
-from vanishlab.plots.ranges import log_norm
+from vanishlab.plots.ranges import draw_colorbar, log_norm
 from vanishlab.recording.over_seeds import median, summarise
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.recording.record import Record
@@ -160,3 +161,13 @@ def test_a_number_that_no_axis_can_count_to_is_refused(name: str, tmp_path: Path
     path = record_of(**{labels[name]: (1, 2**63 - 1)}).save(tmp_path / "record.npz")
     with pytest.raises(vl.InputError, match=rf"must be from [01] to {2**50}, got 9.22337e\+18 at \[1\]"):
         Record.load(path)
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-322, 3e-319, 1e-316, 1e-313, 1e-42])
+def test_the_colour_bar_of_a_single_number_has_numbers_around_it(value: float) -> None:
+    figure = Figure()
+    bar = draw_colorbar(ScalarMappable(log_norm(value, value)), figure.subplots(), "delta")
+    figure.draw_without_rendering()
+    low, high = sorted(bar.ax.get_ylim())
+    labels = [tick.label1.get_text() for tick in bar.ax.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert any(label and label != "$\\mathdefault{0}$" for label in labels), labels

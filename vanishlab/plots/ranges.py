@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 SMALLEST, LARGEST = 5e-324, sys.float_info.max
 ROOM = 1e280
 """matplotlib (3.10.0) tries ticks some decades beyond an axis, which overflow where the axis reaches further."""
+_TICKED = 1e-315  # below, matplotlib's only tick may be one at 0: subnormal numbers have few digits
 
 
 class _FixedLogNorm(LogNorm):
@@ -70,7 +71,13 @@ def draw_colorbar(mappable: ScalarMappable, axes: Axes | Sequence[Axes], label: 
     figure = beside[0].get_figure()
     assert figure is not None
     with np.errstate(over="ignore"):
-        return figure.colorbar(mappable, ax=beside, label=label, pad=0.02, **shape)
+        bar = figure.colorbar(mappable, ax=beside, label=label, pad=0.02, **shape)
+    norm = mappable.norm
+    if isinstance(norm, LogNorm) and norm.vmin and norm.vmax and norm.vmax < _TICKED:
+        bar.ax.yaxis.set_major_locator(FixedLocator([norm.vmin, norm.vmax]))
+        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.1g}")
+        bar.ax.yaxis.set_minor_locator(NullLocator())
+    return bar
 
 
 def fit_linear_axis(ax: Axes, low: float, high: float) -> None:
