@@ -73,17 +73,25 @@ class Autocast(nn.Module):
 
 
 class Attended(nn.Module):
-    """Attention over sequences one of which is masked altogether; its NaN is written over, and comes back."""
+    """Attention over sequences one of which is masked altogether; its NaN is written over, and comes back.
 
-    def __init__(self, masked: bool) -> None:
+    Where the mask fills the scores it takes that NaN's place on the way back as well, so that it reaches no weight.
+    """
+
+    def __init__(self, masked: bool, filled: bool = False) -> None:
         super().__init__()
-        self.enter, self.head, self.masked = nn.Linear(4, 16), nn.Linear(16, 5), masked
+        self.enter, self.head = nn.Linear(4, 16), nn.Linear(16, 5)
+        self.masked, self.filled = masked, filled
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.enter(x)
         mask = torch.zeros(x.shape[:2], dtype=torch.bool)
         mask[0] = self.masked
-        scores = (h @ h.transpose(1, 2)).masked_fill(mask[:, None], -math.inf)
+        scores = h @ h.transpose(1, 2)
+        if self.filled:
+            scores = scores.masked_fill(mask[:, None], -math.inf)
+        else:
+            scores = scores + torch.zeros(scores.shape).masked_fill(mask[:, None], -math.inf)
         return self.head(torch.nan_to_num(scores.softmax(2), nan=0.0) @ h).mean(1)
 
 
@@ -158,6 +166,7 @@ REPORTS: tuple[Report, ...] = (
     Report("norm of zero in the loss", "not finite", lambda: mlp(3), loss=lambda o, t: cross_entropy(o, t) + 0 * torch.sqrt((o - o).sum())),
     Report("log of a negative number", "not finite", lambda: mlp(3), loss=lambda o, t: torch.log(o).mean()),
     Report("a sequence masked altogether", "not finite", lambda: Attended(True), sequences()),
+    Report("the same, its NaN kept from the weights", "healthy", lambda: Attended(True, filled=True), sequences()),
     Report("none masked", "healthy", lambda: Attended(False), sequences()),
     Report("(n, 1) against (n,)", "targets ignored", lambda: mlp(3, 32, nn.Tanh, 1.0, classes=1), FLAT, lambda o, t: (o - t).square().mean()),
     Report("(n, 1) against (n,), absolute, written out", "targets ignored", lambda: mlp(2, 32, classes=1), FLAT, lambda o, t: (o - t).abs().mean()),
