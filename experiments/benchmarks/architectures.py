@@ -51,10 +51,10 @@ def from_transformers() -> list[zoo.Patient]:
 
     gpt = hub.GPT2Config(vocab_size=50, n_positions=32, n_embd=64, n_layer=4, n_head=4)
     bert = hub.BertConfig(vocab_size=50, max_position_embeddings=32, **SMALL)
-    vit = hub.ViTConfig(image_size=32, patch_size=8, num_labels=4, **SMALL)
+    vit = hub.ViTConfig(image_size=32, patch_size=8, num_labels=4, **SMALL)  # pyright: ignore[reportCallIssue]
     llama = hub.LlamaConfig(vocab_size=50, max_position_embeddings=32, **SMALL)
-    t5 = hub.T5Config(vocab_size=50, d_model=64, d_kv=16, d_ff=256, num_layers=2, num_heads=4, decoder_start_token_id=0,
-                      pad_token_id=0)  # fmt: skip
+    t5_settings: dict[str, Any] = {"num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, "pad_token_id": 0}
+    t5 = hub.T5Config(vocab_size=50, d_model=64, d_kv=16, d_ff=256, **t5_settings)
     rows = (
         ("GPT-2", "GPT2LMHeadModel", gpt, language, "transformer.h.2.mlp", "transformer.h.2.mlp.c_fc",
          "transformer.h.2.attn.c_attn"),
@@ -74,7 +74,7 @@ def from_transformers() -> list[zoo.Patient]:
 
 def from_timm() -> list[zoo.Patient]:
     """Return timm's convolutional networks, the first two a quarter as wide as published."""
-    import timm
+    import timm  # pyright: ignore[reportMissingImports]
 
     rows = (
         ("ResNet-18", "resnet18", {"channels": (16, 32, 64, 128)}, "layer3.0.conv2", "layer3.1.bn1", ""),
@@ -88,13 +88,11 @@ def from_timm() -> list[zoo.Patient]:
         ),
         ("EfficientNet", "efficientnet_b0", {}, "blocks.3.1.conv_pwl", "blocks.3.1.bn1", "blocks.3.1.se.conv_expand"),
     )
-    return [
-        zoo.Patient(
-            name, partial(timm.create_model, kind, num_classes=4, **options), functional.cross_entropy,
-            zoo.pictures, *places,
-        )
-        for name, kind, options, *places in rows
-    ]  # fmt: skip
+    found = []
+    for name, kind, options, inner, dead, gate in rows:
+        build = partial(timm.create_model, kind, num_classes=4, **options)
+        found.append(zoo.Patient(name, build, functional.cross_entropy, zoo.pictures, inner, dead, gate))
+    return found
 
 
 def is_found(diagnosis: Diagnosis, place: str) -> bool:

@@ -135,9 +135,7 @@ def seconds(name: str, build: Callable[[], tuple[nn.Module, Tensor]], steps: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="10 steps after 20, 3 rounds: rank and coherence weigh in"
-    )
+    parser.add_argument("--quick", action="store_true", help="10 steps after 20, 3 rounds: rank and coherence weigh in")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--steps", type=int, help="steps of a block, a multiple of ten")
     options = parser.parse_args()
