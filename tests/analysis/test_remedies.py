@@ -194,12 +194,44 @@ def test_unfreezing_is_tried_on_a_net_that_is_frozen_in_part() -> None:
         ({"seeds": ()}, "seeds must name at least one seed, got none"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be greater than 0, got -1"),
+        ({"optimizer": 3}, "optimizer must be a class of optimizers or a function that makes one, got 3"),
+        (
+            {"optimizer": lambda parameters, lr: None},
+            "optimizer must make a torch.optim.Optimizer from parameters and lr, got NoneType",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_line(changed: dict[str, Any], message: str) -> None:
     arguments: Any = {"batches": [BATCH]} | changed
     with pytest.raises(vl.InputError, match=f"^{message}$"):
         vl.try_remedies(lambda: mlp(2), functional.cross_entropy, **arguments)
+
+
+def test_a_model_is_trained_by_the_optimizer_that_it_is_given() -> None:
+    def tried(optimizer: Any) -> RemedyTable:
+        return vl.try_remedies(
+            lambda: mlp(2, 16), functional.cross_entropy, [BATCH], optimizer=optimizer, steps=6, seeds=(0,)
+        )
+
+    rates: dict[str, list[float]] = {}
+
+    class Told(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            rates.setdefault(f"{self.defaults['lr']:.3g}", []).append(self.param_groups[0]["lr"])
+            super().step(closure)
+
+    plain, own = tried(None), tried(Told)
+    assert own.untouched.loss == pytest.approx(plain.untouched.loss, rel=1e-5)
+    losses = {trial.name: trial.loss for trial in plain.trials}
+    for trial in own.trials:
+        assert trial.loss == pytest.approx(losses[trial.name], rel=1e-4), trial.name
+    assert {name for name in losses if name not in {trial.name for trial in own.trials}} == {
+        "learning rate: by the updates"
+    }
+    assert "of plain gradient descent alone" in own.not_tried["learning rate: by the updates"]
+    assert {"0.005", "0.05", "0.5"} == {*rates} and set(rates["0.5"]) == {0.5}  # smaller, as it is, larger
+    assert min(rates["0.05"]) == pytest.approx(0.025)  # warm-up, over a third of the steps
+    assert tried(torch.optim.Adam).untouched.loss != pytest.approx(plain.untouched.loss, rel=1e-3)
 
 
 def test_remedies_that_can_be_tried_are_those_that_are() -> None:

@@ -38,6 +38,9 @@ def test_every_cell_runs_and_shows_pictures_and_cards(
     kinds: list[str] = []
     for cell in book.cells:
         for output in cell.get("outputs", []):
-            assert output.output_type != "error" and output.get("name") != "stderr", output
+            assert output.output_type != "error", output
+            # Where this takes more than a second, which is a matter of the machine, it is told.
+            said = output.get("text", "") if output.get("name") == "stderr" else ""
+            assert not said.replace("compiling the engine, once on this machine ...", "").strip(), output
             kinds += output.get("data", {})
     assert kinds.count("text/html") >= 1 and "image/png" in kinds

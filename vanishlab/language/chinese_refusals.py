@@ -300,5 +300,12 @@ REFUSALS: dict[str, str] = {
     "has no compiled form of activation {name}": "没有激活函数 {name} 的编译形式",
     "nothing is frozen": "没有被冻结的参数",
     "it computes in float32 or float64": "它本来就用 float32 或 float64 计算",
+    "optimizer must be a class of optimizers or a function that makes one, got {value}": (
+        "optimizer 应是优化器的类或生成优化器的函数，而这里是 {value}"
+    ),
+    "optimizer must make a torch.optim.Optimizer from parameters and lr, got {kind}": (
+        "optimizer 应由参数和 lr 生成一个 torch.optim.Optimizer，而这里得到 {kind}"
+    ),
+    "what an update will be is known of plain gradient descent alone": "只有普通梯度下降才能预知一次更新有多大",
     "no layer has both weights and a gradient": "没有哪一层既有权重又有梯度",
 }

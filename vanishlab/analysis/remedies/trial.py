@@ -61,6 +61,8 @@ class Setting:
     clip_norm: float | None = None
     loss_scale: float = 1.0
     wide: bool = False
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    """Called with the parameters and `lr`; None is plain gradient descent."""
 
 
 Change = Callable[[nn.Module, Setting], Setting]
@@ -71,21 +73,23 @@ def try_remedies(
     loss_fn: Callable[..., Tensor],
     batches: Iterable[Any],
     *,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     learning_rate: float = 0.05,
     steps: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
     progress: bool | None = None,
 ) -> RemedyTable:
-    """Apply every remedy that fits to a fresh model, train each by plain gradient descent, and rank what came of it.
+    """Apply every remedy that fits to a fresh model, train each for a few steps, and rank what came of it.
 
     For each seed, torch's generator is seeded before `build_model()`, and what it returns is copied before anything is
-    done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. A remedy mends
-    the model if no verdict is found at the end but a good one, and its median loss is lower than without it in any
-    seed, and than what a model pays that has learned nothing. `progress` says whether to show a bar; None is where
-    somebody watches. The states of torch's generators are put back. Where two seeds begin with the same weights, a
-    warning says so.
+    done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. Training is by
+    plain gradient descent, or by your own `optimizer`: a class such as `torch.optim.Adam`, or a function that is called
+    with a list of parameters and `lr=`. A remedy mends the model if no verdict is found at the end but a good one, and
+    its median loss is lower than without it in any seed, and than what a model pays that has learned nothing.
+    `progress` says whether to show a bar; None is where somebody watches. The states of torch's generators are put
+    back. Where two seeds begin with the same weights, a warning says so.
 
-    Raises `InputError` for no batches, no seeds, and numbers out of range.
+    Raises `InputError` for no batches, no seeds, numbers out of range, and what makes no optimizer.
     """
     check_integer("steps", steps, 1)
     check_number("learning_rate", learning_rate, above=0.0)
@@ -94,7 +98,9 @@ def try_remedies(
         raise InputError("batches must hold at least one batch, got none")
     if not seeds:
         raise InputError("seeds must name at least one seed, got none")
-    plain = Setting(learning_rate)
+    if optimizer is not None and not callable(optimizer):
+        raise InputError(f"optimizer must be a class of optimizers or a function that makes one, got {optimizer!r}")
+    plain = Setting(learning_rate, optimizer=optimizer)
     not_tried = dict(NOT_TRIED)
     trials = []
     with torch.random.fork_rng(), progress_bar(say("trying remedies"), progress) as advance:
@@ -160,6 +166,8 @@ def changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str,
         return lambda model, setting: Setting(**{**vars(setting), "learning_rate": factor * setting.learning_rate})
 
     def rate_by_updates(model: nn.Module, setting: Setting) -> Setting:
+        if setting.optimizer is not None:
+            raise surgery.NotApplicable("what an update will be is known of plain gradient descent alone")
         evidence, _ = evidence_of_batch(model, loss_fn, batch)
         with np.errstate(divide="ignore", invalid="ignore"):
             speed = evidence.gradient[0] / evidence.weight[0]
@@ -244,12 +252,18 @@ def _train_and_look(
 
 
 class _Descent(torch.optim.Optimizer):
-    """Plain gradient descent in float32 or wider, with what a `Setting` asks for."""
+    """Plain gradient descent in float32 or wider, or the user's own optimizer, with what a `Setting` asks for."""
 
     def __init__(self, model: nn.Module, setting: Setting) -> None:
-        super().__init__([p for p in model.parameters() if p.requires_grad], {"lr": setting.learning_rate})
+        held = [p for p in model.parameters() if p.requires_grad]
+        super().__init__(held, {"lr": setting.learning_rate})
         self._setting = setting
         self._made = 0
+        self._own = None if setting.optimizer is None else setting.optimizer(held, lr=setting.learning_rate)
+        if setting.optimizer is not None and not isinstance(self._own, torch.optim.Optimizer):
+            kind = type(self._own).__name__
+            raise InputError(f"optimizer must make a torch.optim.Optimizer from parameters and lr, got {kind}")
+        self._rates = [] if self._own is None else [group["lr"] for group in self._own.param_groups]
         self.loss_scale = setting.loss_scale
 
     @torch.no_grad()
@@ -266,7 +280,15 @@ class _Descent(torch.optim.Optimizer):
             norm = math.hypot(*(float(slice_norms(gradient.contiguous(), 1)) for gradient in gradients))
             factor = min(1.0, setting.clip_norm / norm) if norm > 0 else 1.0
         self._made += 1
-        rate = self.param_groups[0]["lr"] * min(1.0, self._made / setting.warm_up if setting.warm_up else 1.0)
+        warm = min(1.0, self._made / setting.warm_up if setting.warm_up else 1.0)
+        if self._own is not None:
+            for parameter, gradient in zip(held, gradients, strict=True):
+                parameter.grad = (gradient * factor).to(parameter.dtype)
+            for group, rate in zip(self._own.param_groups, self._rates, strict=True):
+                group["lr"] = rate * warm
+            self._own.step()
+            return
+        rate = self.param_groups[0]["lr"] * warm
         for parameter, gradient in zip(held, gradients, strict=True):
             parameter.copy_(descend(parameter.to(gradient.dtype), gradient * factor, rate))
 
