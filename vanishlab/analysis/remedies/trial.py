@@ -5,7 +5,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from vanishlab.analysis.evidence import evidence_of
 from vanishlab.analysis.examine import evidence_of_batch
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.remedies import surgery
+from vanishlab.analysis.remedies.descent import Descent, Setting
 from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.rules.loss import constant_loss
@@ -26,9 +27,7 @@ from vanishlab.analysis.verdict import WELL
 from vanishlab.errors import InputError, check_integer, check_number
 from vanishlab.language.sentences import say
 from vanishlab.progress import progress_bar
-from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.recorder import GradientRecorder
-from vanishlab.training.descent import descend
 
 _LARGEST_UPDATE = 0.01
 """Of the rate that is set by the updates: one per cent of the weights in the fastest layer, ten times the customary
@@ -50,19 +49,6 @@ NOT_TRIED = {
     "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
 }
 """Why a remedy is never tried, by its name."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a copy is trained, beside its modules."""
-
-    learning_rate: float
-    warm_up: int = 0
-    clip_norm: float | None = None
-    loss_scale: float = 1.0
-    wide: bool = False
-    optimizer: Callable[..., torch.optim.Optimizer] | None = None
-    """Called with the parameters and `lr`; None is plain gradient descent."""
 
 
 Change = Callable[[nn.Module, Setting], Setting]
@@ -222,7 +208,7 @@ def _train_and_look(
     model: nn.Module, loss_fn: Callable[..., Tensor], batches: list[Any], steps: int, setting: Setting
 ) -> tuple[float, float, float, float, tuple[str, ...]]:
     """Return the loss at the end, delta's first/last ratio and decay, the distinct share, and what the verdicts say."""
-    descent = _Descent(model, setting)
+    descent = Descent(model, setting)
     gone = False
     with GradientRecorder(model, descent, max(steps // _RECORDED, 1)) as recorder:
         for step in range(steps):
@@ -249,48 +235,6 @@ def _train_and_look(
     decay = last.decay
     ratio = 10.0 ** -min(max(decay.total, -300.0), 300.0) if decay.layers > 1 else math.nan
     return end if math.isfinite(end) else math.inf, ratio, decay.rate, last_share(live, live.tail), names
-
-
-class _Descent(torch.optim.Optimizer):
-    """Plain gradient descent in float32 or wider, or the user's own optimizer, with what a `Setting` asks for."""
-
-    def __init__(self, model: nn.Module, setting: Setting) -> None:
-        held = [p for p in model.parameters() if p.requires_grad]
-        super().__init__(held, {"lr": setting.learning_rate})
-        self._setting = setting
-        self._made = 0
-        self._own = None if setting.optimizer is None else setting.optimizer(held, lr=setting.learning_rate)
-        if setting.optimizer is not None and not isinstance(self._own, torch.optim.Optimizer):
-            kind = type(self._own).__name__
-            raise InputError(f"optimizer must make a torch.optim.Optimizer from parameters and lr, got {kind}")
-        self._rates = [] if self._own is None else [group["lr"] for group in self._own.param_groups]
-        self.loss_scale = setting.loss_scale
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        setting = self._setting
-        held = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        gradients = [p.grad.float() if p.element_size() < 4 else p.grad for p in held]
-        gradients = [gradient.to_dense() / self.loss_scale for gradient in gradients]
-        if self.loss_scale > 1.0 and not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
-            self.loss_scale /= 2.0
-            return
-        factor = 1.0
-        if setting.clip_norm is not None and gradients:
-            norm = math.hypot(*(float(slice_norms(gradient.contiguous(), 1)) for gradient in gradients))
-            factor = min(1.0, setting.clip_norm / norm) if norm > 0 else 1.0
-        self._made += 1
-        warm = min(1.0, self._made / setting.warm_up if setting.warm_up else 1.0)
-        if self._own is not None:
-            for parameter, gradient in zip(held, gradients, strict=True):
-                parameter.grad = (gradient * factor).to(parameter.dtype)
-            for group, rate in zip(self._own.param_groups, self._rates, strict=True):
-                group["lr"] = rate * warm
-            self._own.step()
-            return
-        rate = self.param_groups[0]["lr"] * warm
-        for parameter, gradient in zip(held, gradients, strict=True):
-            parameter.copy_(descend(parameter.to(gradient.dtype), gradient * factor, rate))
 
 
 def _times(scale: float, loss_fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
