@@ -1,6 +1,7 @@
 """Torch and the compiled passes measure the same, and which of them does depends on how much there is to do."""
 
 import math
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -231,3 +232,14 @@ def test_many_gradients_at_once_by_vmap_are_no_step_and_go_through() -> None:
         recorder.end_step()
     assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
     assert np.isfinite(recorder.record.delta_rms).all()
+
+
+def test_a_recorder_imports_numba_no_sooner_than_it_needs_it() -> None:
+    program = (
+        "import sys, torch; from torch import nn; from vanishlab import GradientRecorder; model = nn.Linear(3, 2)\n"
+        "with GradientRecorder(model) as recorder:\n"
+        "    model(torch.ones(4, 3)).sum().backward(); recorder.end_step()\n"
+        "print('numba' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "False"

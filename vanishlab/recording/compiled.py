@@ -63,26 +63,17 @@ def _squares_and_columns(x: Any, column: Any) -> float:
 
 
 @_sums
-def _apart_from_first(x: Any, column: Any) -> float:
-    """The same of each example less the first: exact where they are close, and their mean is then small as well."""
-    examples, entries = x.shape
-    square = 0.0
-    for i in range(1, examples):
-        for j in range(entries):
-            a = np.float64(x[i, j]) - np.float64(x[0, j])
-            column[j] += a
-            square += a * a
-    return square
+def _apart(x: Any, mean: Any, column: Any) -> float:
+    """The same of each example less the first and less `mean`, that of these differences or 0.
 
-
-@_sums
-def _apart_from_mean(x: Any, column: Any) -> float:
-    """Return the sum of the squares of each example less the mean; `column` is that of `_apart_from_first`."""
+    Less the first is exact where they are close, and their mean is then small as well.
+    """
     examples, entries = x.shape
     square = 0.0
     for i in range(examples):
         for j in range(entries):
-            a = (np.float64(x[i, j]) - np.float64(x[0, j])) - column[j] / examples
+            a = (np.float64(x[i, j]) - np.float64(x[0, j])) - mean[j]
+            column[j] += a
             square += a * a
     return square
 
@@ -104,11 +95,11 @@ def _moments(address: int, examples: int, entries: int) -> tuple[float, float, f
     total, of_mean = _sum_and_squares(column)
     apart = square - of_mean / examples
     if not apart > _FAIR * square:
-        column[:] = 0.0
-        near = _apart_from_first(x, column)
+        mean, column = np.zeros(entries), np.zeros(entries)
+        near = _apart(x, mean, column)
         apart = near - _sum_and_squares(column)[1] / examples
         if not apart > _FAIR * near:  # the first example is far from the others, or all are the same
-            apart = _apart_from_mean(x, column)
+            apart = _apart(x, column / examples, mean)
     return np.sqrt(square), total / (examples * entries), np.sqrt(apart)
 
 
@@ -177,11 +168,16 @@ def _norm(address: int, entries: int) -> float:
 
 
 def _norms(addresses: Any, sizes: Any, found: Any) -> None:
-    """Leave the norm of each tensor in `found` (tensor, 3), and the share of its zeros and subnormal entries."""
+    """Leave the norm of each tensor in `found` (tensor,)."""
+    for place in range(len(sizes)):
+        found[place] = np.sqrt(_square(carray(_at(addresses[place]), sizes[place])))
+
+
+def _lost(addresses: Any, sizes: Any, found: Any) -> None:
+    """Leave each tensor's shares of zeros and of subnormal entries in `found` (tensor, 2)."""
     for place in range(len(sizes)):
         entries = sizes[place]
-        found[place, 0] = np.sqrt(_square(carray(_at(addresses[place]), entries)))
-        found[place, 1] = found[place, 2] = 0.0
+        found[place] = 0.0
         bits = carray(_bits_at(addresses[place]), entries)
         if entries and _least(bits) < _NORMAL:
             zeros, small = 0, 0
@@ -189,8 +185,8 @@ def _norms(addresses: Any, sizes: Any, found: Any) -> None:
                 row = bits[start : start + _ROW]
                 zeros += _count_below(row, np.int32(1))
                 small += _count_below(row, _NORMAL)
-            found[place, 1] = zeros / entries
-            found[place, 2] = (small - zeros) / entries
+            found[place, 0] = zeros / entries
+            found[place, 1] = (small - zeros) / entries
 
 
 @_sums
@@ -213,12 +209,13 @@ def _distances(addresses: Any, others: Any, sizes: Any, found: Any) -> None:
 def functions() -> SimpleNamespace:
     """Return the passes by name, compiled or read from where they were kept."""
     whole, real = types.int64, types.float64
-    row, reals = types.Array(whole, 1, "C"), types.Array(real, 2, "C")
+    row, reals = types.Array(whole, 1, "C"), types.Array(real, 1, "C")
     return SimpleNamespace(
         moments=compiled(types.UniTuple(real, 3)(whole, whole, whole), _moments),
         silent=compiled(whole(whole, whole, whole), _silent),
         beyond=compiled(whole(whole, whole, real, real), _beyond),
         norm=compiled(real(whole, whole), _norm),
         norms=compiled(types.void(row, row, reals), _norms),
-        distances=compiled(types.void(row, row, row, types.Array(real, 1, "C")), _distances),
+        lost=compiled(types.void(row, row, types.Array(real, 2, "C")), _lost),
+        distances=compiled(types.void(row, row, row, reals), _distances),
     )

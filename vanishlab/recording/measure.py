@@ -24,7 +24,7 @@ from vanishlab.recording.saturation import saturated_fraction
 Value = Tensor | float
 """What was measured: float64 (run,) on the tensor's device, or a plain number where there is one run."""
 
-_WORTH = 1e9  # work, some 0.8 ns each: three quarters of a second, as importing numba and reading the passes take
+_WORTH = 1e9  # work: about as long as importing numba and reading the passes take
 _CALL = 131_072  # the work of calling torch, in entries
 
 
@@ -53,7 +53,7 @@ class Measure:
             raise InputError("compiled must not be True for a stack of the lab's own networks, got True")
         if compiled and not numba_works():
             raise InputError("compiled needs numba: pip install 'vanishlab[fast]'")
-        self._work = 0.0 if compiled is None and not stacked and numba_works() else -math.inf
+        self._work = 0.0 if compiled is None and not stacked else -math.inf
         if compiled:
             self.compile()
 
@@ -104,13 +104,15 @@ class Measure:
     def norms(self, tensors: list[Tensor]) -> list[Value]:
         """Return the norm of each tensor, right over the whole range of its dtype."""
         if self._passes is not None and all(map(_is_plain, tensors)):
-            return self._look(tensors)[:, 0].tolist()
+            return self._norms_of(tensors)
         return [*norms(tensors)]
 
     def norms_and_lost(self, tensors: list[Tensor]) -> list[tuple[Value, Value, Value]]:
         """Return of each its norm and its fractions of zeros and of subnormal entries, as `lost_fractions` does."""
         if self._passes is not None and all(map(_is_plain, tensors)):
-            return [tuple(each) for each in self._look(tensors).tolist()]
+            shares = np.empty((len(tensors), 2))
+            self._passes.lost(_addresses(tensors), _sizes(tensors), shares)
+            return [(norm, *each) for norm, each in zip(self._norms_of(tensors), shares.tolist(), strict=True)]
         return [(norm, *shares) for norm, shares in zip(norms(tensors), lost(tensors), strict=True)]
 
     def distances(self, before: list[Tensor], after: list[Tensor]) -> list[Value]:
@@ -123,11 +125,11 @@ class Measure:
             _foreach_sub_(before, [each.detach() for each in after])
         return [*norms(before)]
 
-    def _look(self, tensors: list[Tensor]) -> np.ndarray:
-        found = np.empty((len(tensors), 3))
+    def _norms_of(self, tensors: list[Tensor]) -> list[float]:
+        found = np.empty(len(tensors))
         assert self._passes is not None
         self._passes.norms(_addresses(tensors), _sizes(tensors), found)
-        return found
+        return found.tolist()
 
     def compile(self) -> None:
         """Take the compiled passes from now on. Raises ImportError without numba."""
@@ -139,7 +141,10 @@ class Measure:
     def _worked(self, x: Tensor) -> None:
         self._work += x.numel() + _CALL
         if self._work > _WORTH and self._passes is None:
-            self.compile()
+            if numba_works():  # only now: to ask is to import it
+                self.compile()
+            else:
+                self._work = -math.inf
 
 
 def _is_plain(x: Tensor) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vanishlab.recording.layer import Layer
 from vanishlab.recording.measure import Measure, Value
+from vanishlab.recording.step_values import to_host
 
 
 def note_gradients(layers: list[Layer], measure: Measure, scale: float = 1.0) -> None:
@@ -39,9 +40,9 @@ def note_unseen(layers: list[Layer], measure: Measure) -> None:
     note_gradients([layer for layer in layers if layer.step.gradient.touched], measure)
     unseen = [layer for layer in layers if layer.gradient_norm is None and layer.has_gradient]
     note_gradients(unseen, measure)
-    for layer in unseen:
-        norm = layer.gradient_norm
-        if norm is not None and not float(norm.sum() if isinstance(norm, Tensor) else norm):
+    if unseen:  # in one transfer
+        norms = to_host([layer.gradient_norm for layer in unseen], unseen[0].runs).sum(1)
+        for layer in [layer for layer, norm in zip(unseen, norms, strict=True) if norm == 0]:
             layer.forget_gradient()
 
 
