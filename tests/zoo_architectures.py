@@ -5,6 +5,7 @@ harms is not said here but measured, by the loss that the model reaches beside t
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,12 @@ def follow(patient: Patient, illness: Illness | None = None, steps: int = 50, se
             optimizer.step()
             losses.append(float(loss.detach()))
     return Course(before, vl.diagnose(recorder), tuple(losses))
+
+
+def learns(losses: tuple[float, ...]) -> bool:
+    """Return whether the loss has fallen; of a model whose has not, nothing can be said to harm it."""
+    few = max(len(losses) // 10, 1)
+    return sum(losses[-few:]) < sum(losses[:few])
 
 
 def harms(healthy: tuple[float, ...], sick: tuple[float, ...]) -> bool:
@@ -321,10 +328,10 @@ def flat_pictures(step: int) -> tuple[Tensor, Tensor]:
 
 def pinn() -> nn.Module:
     """Raissi et al. 2019: a tanh network of four hidden layers."""
-    layers: list[nn.Module] = [nn.Linear(1, 32), nn.Tanh()]
-    for _ in range(3):
-        layers += [nn.Linear(32, 32), nn.Tanh()]
-    net = nn.Sequential(*layers, nn.Linear(32, 1))
+    layers: dict[str, nn.Module] = {}
+    for place, fan_in in enumerate((1, 32, 32, 32), 1):
+        layers |= {f"hidden{place}": nn.Linear(fan_in, 32), f"phi{place}": nn.Tanh()}
+    net = nn.Sequential(OrderedDict(layers, readout=nn.Linear(32, 1)))
     for parameter in matrices(net):
         nn.init.xavier_normal_(parameter)
     return net
@@ -354,6 +361,6 @@ PLAIN = (
     Patient("DCGAN's discriminator", Discriminator, real_or_not, judged, "discriminator.2", "discriminator.3"),
     Patient("VAE", VAE, evidence_bound, flat_pictures, "decoder.2", "decoder.2", rate=3e-3),
     Patient(
-        "PINN", pinn, residual, lambda step: 2 * torch.rand(64, 1, generator=draw(step)) - 1, "", "4", "4", rate=3e-3
+        "PINN", pinn, residual, lambda step: 2 * torch.rand(64, 1, generator=draw(step)) - 1, "", "hidden3", "hidden3", rate=3e-3
     ),
 )  # fmt: skip
