@@ -33,6 +33,13 @@ class Patient:
     gate: str = ""
     """A layer whose output goes through a sigmoid, a tanh or a softmax."""
     rate: float = 1e-3
+    own: "tuple[Illness, ...]" = ()
+    """Illnesses that only this one can have."""
+
+    @property
+    def illnesses(self) -> "tuple[Illness, ...]":
+        """Those that fit it: it has what they touch."""
+        return (*(each for each in ILLNESSES if fits(each, self)), *self.own)
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,18 @@ class Course:
     before: vl.Diagnosis
     during: vl.Diagnosis
     losses: tuple[float, ...]
+    """Of the recorded steps."""
+    at_last: tuple[float, ...]
+    """Of as many steps, the last ones, where the model was given more time; the same otherwise."""
 
 
-def follow(patient: Patient, illness: Illness | None = None, steps: int = 50, seed: int = 0) -> Course:
-    """Return the verdicts before and after `steps` steps of Adam, and the losses."""
+def follow(
+    patient: Patient, illness: Illness | None = None, steps: int = 50, seed: int = 0, beside: tuple[float, ...] = ()
+) -> Course:
+    """Return the verdicts before and after `steps` steps of Adam, and the losses.
+
+    Where the losses of the healthy model are given `beside`, one that falls behind them gets three times as many steps.
+    """
     torch.manual_seed(seed)
     model = patient.build()
     if illness is not None:
@@ -64,15 +79,21 @@ def follow(patient: Patient, illness: Illness | None = None, steps: int = 50, se
             illness.change(model, patient)
     optimizer = torch.optim.Adam(model.parameters(), lr=patient.rate * (illness.rate if illness else 1.0))
     before = vl.examine(model, patient.loss_fn, patient.batch(0), optimizer=optimizer)
-    losses = []
+    losses: list[float] = []
+
+    def train() -> None:
+        optimizer.zero_grad()
+        loss = compute_loss(model, patient.loss_fn, patient.batch(len(losses))).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+
     with vl.GradientRecorder(model, optimizer, every=5) as recorder:
-        for step in range(steps):
-            optimizer.zero_grad()
-            loss = compute_loss(model, patient.loss_fn, patient.batch(step)).loss
-            loss.backward()
-            optimizer.step()
-            losses.append(float(loss.detach()))
-    return Course(before, vl.diagnose(recorder), tuple(losses))
+        for _ in range(steps):
+            train()
+    while beside and len(losses) < 3 * steps and harms(beside, tuple(losses[-steps:])) and math.isfinite(losses[-1]):
+        train()
+    return Course(before, vl.diagnose(recorder), tuple(losses[:steps]), tuple(losses[-steps:]))
 
 
 def learns(losses: tuple[float, ...]) -> bool:
@@ -154,6 +175,16 @@ def fits(illness: Illness, patient: Patient) -> bool:
     if illness.change is strip:
         return any(map(is_norm, patient.build().modules()))
     return not illness.where or bool(illness.place(patient))
+
+
+def places(illness: Illness, patient: Patient) -> tuple[str, ...]:
+    """Return what a verdict may name: the module that is touched, and the layer before it where that is its norm."""
+    place, before = illness.place(patient), ""
+    for name, module in patient.build().named_modules():
+        if name == place:
+            return (place, before) if is_norm(module) else (place,)
+        before = name if any(p.ndim >= 2 for p in module.parameters(recurse=False)) else before
+    return (place,)
 
 
 def draw(seed: int) -> torch.Generator:

@@ -53,6 +53,25 @@ def test_a_nan_that_reaches_no_weight_is_no_illness() -> None:
     assert "not finite" not in vl.examine(model, functional.cross_entropy, batch).names
 
 
+@pytest.mark.parametrize(("rate", "thrown"), [(0.03, False), (3.0, True)])
+def test_a_rate_that_throws_weights_away_is_seen_where_a_norm_keeps_the_loss_finite(rate: float, thrown: bool) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.LayerNorm(n), nn.Linear(n, 32), nn.ReLU()) for n in (8, 32, 32)]
+    model, x = nn.Sequential(*layers, nn.LayerNorm(32), nn.Linear(32, 3)), torch.randn(64, 8)
+    target = torch.randint(3, (64,))  # nothing to be learned quickly
+    optimizer = torch.optim.Adam(model[:3].parameters(), lr=rate)
+    with vl.GradientRecorder(model, optimizer) as recorder:
+        for _ in range(8):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), target).backward()
+            optimizer.step()
+    diagnosis = vl.diagnose(recorder)
+    assert ("diverging" in diagnosis.names) == thrown
+    if thrown:
+        (verdict,) = [each for each in diagnosis.verdicts if each.name == "diverging"]
+        assert verdict.evidence["activation, last / first"] > 100 and verdict.layers[0] in ("0.1", "1.1", "2.1")
+
+
 class Told(nn.Module):
     """A model that computes its own loss, as those of transformers do."""
 

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,7 @@ class Loop(nn.Module):
         """x (time, batch, feature): the outputs, the last states and every h by layer and direction."""
         steps, lasts = [], []
         self.states: list[list[list[Tensor]]] = []  # h, and an LSTM's c, by layer and direction and time
+        self.slopes: list[list[tuple[Tensor, ...]]] = []  # of each gate over its largest one, likewise
         inputs = list(x)
         for layer in range(self.fused.num_layers):
             outputs = []
@@ -276,6 +278,7 @@ class Loop(nn.Module):
                 state = [each[place] for each in given] if given else [x.new_zeros(x.shape[1], width)] * 2
                 hidden = []
                 self.states.append([])
+                self.slopes.append([])
                 for each in reversed(inputs) if direction else inputs:
                     state = self.cell(each, state, *weights)
                     hidden.append(state[0])
@@ -291,13 +294,25 @@ class Loop(nn.Module):
         a, b = functional.linear(x, w_ih, b_ih), functional.linear(state[0], w_hh, b_hh)
         if self.fused.mode == "LSTM":
             i, f, g, o = (a + b).chunk(4, 1)
-            c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-            return [o.sigmoid() * c.tanh(), c]
+            i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+            self.slopes[-1].append((4 * i * (1 - i), 4 * f * (1 - f), 1 - g * g, 4 * o * (1 - o)))
+            c = f * state[1] + i * g
+            return [o * c.tanh(), c]
         if self.fused.mode == "GRU":
             (ar, az, an), (br, bz, bn) = a.chunk(3, 1), b.chunk(3, 1)
             r, z = (ar + br).sigmoid(), (az + bz).sigmoid()
-            return [(1 - z) * (an + r * bn).tanh() + z * state[0]]
-        return [(a + b).relu() if self.fused.mode == "RNN_RELU" else (a + b).tanh()]
+            n = (an + r * bn).tanh()
+            self.slopes[-1].append((4 * r * (1 - r), 4 * z * (1 - z), 1 - n * n))
+            return [(1 - z) * n + z * state[0]]
+        if self.fused.mode == "RNN_RELU":
+            return [(a + b).relu()]
+        self.slopes[-1].append((1 - (a + b).tanh() ** 2,))
+        return [(a + b).tanh()]
+
+    def flat_share(self, place: int) -> float:
+        """The share of slopes below 1 % of the largest, over all gates; NaN where there are none."""
+        slopes = [gate for step in self.slopes[place] for gate in step]
+        return float((torch.stack(slopes) < 0.01).double().mean()) if slopes else math.nan
 
 
 RECURRENT = {
@@ -313,6 +328,10 @@ RECURRENT = {
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_fused_recurrent_layers_show_delta_through_time(kind: str, given: bool) -> None:
     fused: Any = seeded(RECURRENT[kind])
+    with torch.no_grad():
+        for name, weight in fused.named_parameters():
+            if "weight_ih" in name:
+                weight.mul_(9.0)  # so that some gates are shut
     start, x = copy.deepcopy(fused), drawn(6, 5, 3)  # (time, batch, feature)
     places = fused.num_layers * (2 if fused.bidirectional else 1)
     states = [drawn(places, 5, 4, seed=seed) for seed in (1, 2)][: 2 if fused.mode == "LSTM" else 1]
@@ -340,7 +359,9 @@ def test_fused_recurrent_layers_show_delta_through_time(kind: str, given: bool) 
             assert value(record, "delta_rms", name) == pytest.approx(5 * rms(torch.stack(deltas)), rel=CLOSE)
             assert value(record, "time_ratio", name) == pytest.approx(rms(first) / rms(last), rel=CLOSE)
             assert value(record, "activation_rms", name) == pytest.approx(rms(torch.stack(hidden)), rel=CLOSE)
-            assert np.isnan(value(record, "saturated_fraction", name))
+            share = loop.flat_share(place)
+            assert value(record, "saturated_fraction", name) == pytest.approx(share, nan_ok=True)
+            assert math.isnan(share) or 0.01 < share < 0.99  # a share that says something
     assert record.unmeasured == {}
 
 
@@ -359,6 +380,7 @@ def test_cells_in_a_loop_show_the_same_as_the_fused_layer(cell: Any) -> None:
             return torch.stack(outputs)
 
     unrolled: Any = seeded(Unrolled)
+    unrolled.cell.weight_ih.data *= 9.0  # so that some gates are shut
     fused = {nn.RNNCell: nn.RNN, nn.GRUCell: nn.GRU, nn.LSTMCell: nn.LSTM}[cell](3, 4).double()
     fused.load_state_dict({f"{key}_l0": value for key, value in unrolled.cell.state_dict().items()})
     x, goal = drawn(7, 5, 3), drawn(7, 5, 4, seed=1)
@@ -372,9 +394,10 @@ def test_cells_in_a_loop_show_the_same_as_the_fused_layer(cell: Any) -> None:
         "activation_rms",
         "time_ratio",
         "update_ratio",
+        "saturated_fraction",
     ):
         np.testing.assert_allclose(getattr(by_cell, quantity), getattr(by_layer, quantity), rtol=1e-7, err_msg=quantity)
-    assert (by_cell.time_ratio != 1).all()
+    assert (by_cell.time_ratio != 1).all() and (by_cell.saturated_fraction > 0.01).all()
 
 
 def test_an_example_alone_and_a_batch_of_one_are_the_same_to_a_recurrent_layer() -> None:

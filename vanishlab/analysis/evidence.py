@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vanishlab.analysis.looks.answers import Answers
     from vanishlab.analysis.looks.backwards import Backwards
 
+_RECURRENT = re.compile(r"weight_(?:ih|hh|hr)(?:_(l\d+(?:_reverse)?))?").fullmatch
 Absence = Literal["frozen", "unused", "detached"]
 
 
@@ -63,6 +64,8 @@ class Evidence:
     """The loss of one batch with its examples' targets exchanged."""
     through_time: dict[str, np.ndarray] = field(default_factory=dict)
     """Recurrent layer to log10 of delta's norm at each of its calls, the first one first."""
+    sharp: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """What stands before a softmax inside the model to the share of its rows that pass no gradient on; `examine`'s."""
     remarks: dict[str, str] = field(default_factory=dict)
     """Those of the record."""
     held: tuple[str, ...] = ()
@@ -177,6 +180,11 @@ def late(values: np.ndarray) -> float:
     return float(median(known)) if len(known) else math.nan
 
 
+def is_recurrent(name: str) -> bool:
+    """Return whether `name` is that of a weight of a recurrent layer or cell."""
+    return _RECURRENT(name.rpartition(".")[2]) is not None
+
+
 def _through_time(names: tuple[str, ...], ratio: np.ndarray) -> dict[str, np.ndarray]:
     # The first call and the last, as log10, by the median over the last half of the steps.
     # The weights of one recurrent layer have it in common.
@@ -185,7 +193,7 @@ def _through_time(names: tuple[str, ...], ratio: np.ndarray) -> dict[str, np.nda
         known = values[np.isfinite(values) & (values > 0)]
         if len(known):
             module, _, rest = name.rpartition(".")
-            fused = re.fullmatch(r"weight_(?:ih|hh|hr)(?:_(l\d+(?:_reverse)?))?", rest)
+            fused = _RECURRENT(rest)
             shared = ".".join(filter(None, (module, fused[1]))) if fused else name
             found.setdefault(shared or name, np.array([np.log10(median(known)), 0.0]))
     return found

@@ -136,7 +136,15 @@ def _joined(evidence: Evidence, probe: Probe) -> Evidence:
         functions=functions,
         absent=probe.absent(),
         through_time=evidence.through_time | probe.through_time,
+        sharp={
+            tuple(name for name in evidence.names if _within(name, layers)): share
+            for layers, share in probe.sharp.items()
+        },
     )
+
+
+def _within(name: str, layers: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{layer}.") for layer in layers)
 
 
 @contextlib.contextmanager

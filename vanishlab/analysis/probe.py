@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.analysis.evidence import Absence
+from vanishlab.analysis.looks.attention import FUNCTIONS, sharp_share
 from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.saturation import saturated_fraction
 
@@ -33,9 +34,13 @@ class Probe:
         self._deltas: dict[str, dict[int, float]] = defaultdict(dict)
         self._calls: dict[str, int] = defaultdict(int)
         self._last = ""
+        self._modules: list[str] = []
+        self._attention = ""
+        self.sharp: dict[tuple[str, ...], float] = {}
+        """The layers before a softmax inside the model, and the share of its rows that pass no gradient on."""
         self.saturated: dict[str, tuple[str, float]] = {}
         """Layer to the activation that came after it, and the share of its inputs that it does not pass on."""
-        self._functions = _Activations(self._note_activation)
+        self._functions = _Functions(self._note_activation, self._note_softmax)
 
     def __enter__(self) -> "Probe":
         """Set the hooks."""
@@ -43,6 +48,8 @@ class Probe:
             if not list(module.parameters(recurse=False)):
                 continue
             self._handles.append(module.register_forward_hook(self._leave(name)))
+            if isinstance(module, nn.MultiheadAttention):
+                self._handles.append(module.register_forward_pre_hook(self._enter(name)))
         self._functions.__enter__()
         return self
 
@@ -73,11 +80,18 @@ class Probe:
                 found[name or type(module).__name__] = "detached" if name in self._called else "unused"
         return found
 
+    def _enter(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def hook(module: nn.Module, inputs: Any) -> None:
+            self._attention = name
+
+        return hook
+
     def _leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             self._called.add(name)
             if any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False)):
                 self._last = name or type(module).__name__
+                self._modules.append(self._last)
             z = output[0] if isinstance(output, tuple) else output
             if isinstance(module, nn.RNNBase) or not isinstance(z, Tensor) or not z.requires_grad:
                 return
@@ -100,16 +114,32 @@ class Probe:
             share = saturated_fraction(u[None] if u.ndim > 1 else u[None, None], ACTIVATIONS[name])
             self.saturated[self._last] = (name, float(share))
 
+    def _note_softmax(self, function: Callable[..., Any], args: Any, kwargs: Any, made: Any) -> None:
+        share = sharp_share(function, args, kwargs, made)
+        if share is None or not (self._last or self._attention):
+            return
+        if function.__name__.startswith("multi"):  # the projections are its own, and no modules
+            layers = (self._attention,)
+        else:  # the last layers beside each other: query, key and value
+            parent = self._last.rpartition(".")[0]
+            beside = [name for name in self._modules if name.rpartition(".")[0] == parent]
+            layers = tuple(dict.fromkeys(beside[-3:]))
+        self.sharp[layers] = max(share, self.sharp.get(layers, 0.0))
 
-class _Activations(TorchFunctionMode):
-    """Tell `note` about every call of an activation function, before it may work in place."""
 
-    def __init__(self, note: Callable[[str, Tensor], None]) -> None:
+class _Functions(TorchFunctionMode):
+    """Tell of every call of an activation function, before it may work in place, and of a softmax, afterwards."""
+
+    def __init__(self, on_activation: Callable[..., None], on_softmax: Callable[..., None]) -> None:
         super().__init__()
-        self._note = note
+        self._on_activation = on_activation
+        self._on_softmax = on_softmax
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "").rstrip("_")
+        name, kwargs = getattr(func, "__name__", "").rstrip("_"), kwargs or {}
         if name in ACTIVATIONS and name != "linear" and args and isinstance(args[0], Tensor):
-            self._note(name, args[0])
-        return func(*args, **(kwargs or {}))
+            self._on_activation(name, args[0])
+        made = func(*args, **kwargs)
+        if name in FUNCTIONS:
+            self._on_softmax(func, args, kwargs, made)
+        return made

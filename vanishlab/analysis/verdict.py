@@ -55,7 +55,7 @@ class Verdict:
     cause: str = ""
     """Of "no gradient": unused, detached, flat, or frozen where nothing is left to train. Of "vanishing" and
     "exploding": depth or time. Of "not finite": forward or backward. Of "frozen updates": "not held" by the optimizer.
-    Of "wild scale": inputs or targets."""
+    Of "wild scale": inputs or targets. Of "saturated": gate, or softmax for one inside the model."""
     runs: tuple[int, ...] = (0,)
     """Places on the run axis of the runs of which it holds."""
 
@@ -134,6 +134,11 @@ class Thresholds:
     limit gradient descent lowers the loss at every step; mini-batches make it waver, by less than a factor of two."""
     wild_update: float = 0.5
     """An update half as large as the weights it changes: no linear estimate of the loss reaches as far."""
+    thrown_activation: float = 100.0
+    """Root mean square of a layer's activations, in units of what it was at first (or of 1), from which on so wild an
+    update has thrown the weights away,"""
+    thrown_loss: float = 0.5
+    """where so much of the first loss is left."""
     done_loss: float = 0.01
     """Loss over the first loss of a record below which a net has fitted its data."""
     done_exchanged: float = 0.02

@@ -35,8 +35,15 @@ VERDICTS: dict[str, str] = {
     "not enough evidence": "证据不足",
     "frozen": "被冻结",
     "unused": "未使用",
+    "gate": "门",
+    "softmax": "softmax",
     "detached": "已从计算图断开",
     "time": "沿时间",
+    "One update changed weights by {update:.2g} of their size, and the activations of {layer} went from {first:.2g} "
+    "to {last:.2g}: the learning rate is above what is stable, though the loss bears it.": (
+        "有一次更新的大小达到权重的 {update:.2g} 倍，层 {layer} 的激活值从 {first:.2g} 变成 {last:.2g}："
+        "学习率超出了稳定范围，只是损失还没有发散。"
+    ),
     "Numbers left the range of {dtype}: an activation, the loss or a gradient is not finite.": (
         "数值超出了 {dtype} 的范围：激活值、损失或梯度中出现了无穷大或 NaN。"
     ),
@@ -75,6 +82,14 @@ VERDICTS: dict[str, str] = {
     "differs between them.": ("从层 {first} 起，样本几乎无法区分：层 {last} 输出的能量中只有 {share:.1e} 因样本而异。"),
     "In {layers} up to {share:.0%} of the activation's inputs lie where it is flat.": (
         "层 {layers} 中，激活函数的输入最多有 {share:.0%} 落在它的平坦区。"
+    ),
+    "In {layers} up to {share:.0%} of what the gates are given lies where sigmoid and tanh are flat.": (
+        "层 {layers} 中，各个门的输入最多有 {share:.0%} 落在 sigmoid 与 tanh 的平坦区。"
+    ),
+    "In the softmax after {layers} up to {share:.0%} of the rows put all their weight on one entry: next to no "
+    "gradient passes. What it is given is too large.": (
+        "层 {layers} 之后的 softmax 中，最多有 {share:.0%} 的行把全部权重压在一个分量上，"
+        "几乎没有梯度能通过：它的输入过大。"
     ),
     "In {layers} the gradient's entries are below what {dtype} holds in full: bits, or all, are lost.": (
         "层 {layers} 中，梯度的分量小到 {dtype} 无法完整表示：有效数字部分或全部丢失。"
@@ -137,6 +152,7 @@ VERDICTS: dict[str, str] = {
     "largest update ratio": "最大的更新比",
     "highest loss / first": "最高损失 / 初始损失",
     "last loss / first": "最后损失 / 初始损失",
+    "activation, last / first": "激活值，最后 / 最初",
     "update ratio": "更新比",
     "expected": "应有的更新比",
     "loss / loss with targets exchanged": "损失 / 标签打乱时的损失",
@@ -144,6 +160,7 @@ VERDICTS: dict[str, str] = {
     "gradient, last / first step": "梯度，最后一步 / 第一步",
     "share of units with a twin": "有副本的单元所占比例",
     "share of dead units": "死亡单元所占比例",
+    "share of rows": "所占的行",
     "share saturated": "饱和的比例",
     "distinct share": "因样本而异的份额",
     "effective rank": "有效秩",
@@ -203,6 +220,9 @@ VERDICTS: dict[str, str] = {
     "alike: it is not size that is missing": (
         "{remedy}：第一层与最后一层 δ 之比变成原来的 {gain:.1e} 倍，各样本却依旧几乎相同：缺的不是大小"
     ),
+    "smaller weights": "减小权重",
+    "make the weights of these layers smaller, or normalise what they are given: the inputs of a recurrent layer, the "
+    "products of queries and keys": "减小这些层的权重，或对它们的输入做归一化：循环层的输入，查询与键的乘积",
     "gates": "门控单元",
     "use a gated cell (LSTM with forget bias 1), or orthogonal recurrent weights": (
         "使用门控单元（LSTM，遗忘门偏置取 1），或正交的循环权重"

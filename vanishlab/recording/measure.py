@@ -104,7 +104,7 @@ class Measure:
     def norms(self, tensors: list[Tensor]) -> list[Value]:
         """Return the norm of each tensor, right over the whole range of its dtype."""
         if self._passes is not None and all(map(_is_plain, tensors)):
-            return self._norms_of(tensors)
+            return [*self._norms_of(tensors)]
         return [*norms(tensors)]
 
     def norms_and_lost(self, tensors: list[Tensor]) -> list[tuple[Value, Value, Value]]:
@@ -112,7 +112,8 @@ class Measure:
         if self._passes is not None and all(map(_is_plain, tensors)):
             shares = np.empty((len(tensors), 2))
             self._passes.lost(_addresses(tensors), _sizes(tensors), shares)
-            return [(norm, *each) for norm, each in zip(self._norms_of(tensors), shares.tolist(), strict=True)]
+            lost_to_range = shares.tolist()
+            return [(norm, zero, low) for norm, (zero, low) in zip(self._norms_of(tensors), lost_to_range, strict=True)]
         return [(norm, *shares) for norm, shares in zip(norms(tensors), lost(tensors), strict=True)]
 
     def distances(self, before: list[Tensor], after: list[Tensor]) -> list[Value]:

@@ -45,6 +45,8 @@ _ALL = (
            automatic=False),
     Remedy("scaled data", "subtract the mean and divide by the standard deviation, of inputs and of targets",
            automatic=False),
+    Remedy("smaller weights", "make the weights of these layers smaller, or normalise what they are given: the inputs "
+           "of a recurrent layer, the products of queries and keys", automatic=False),
     Remedy("gates", "use a gated cell (LSTM with forget bias 1), or orthogonal recurrent weights", automatic=False),
 )  # fmt: skip
 REMEDIES: dict[str, Remedy] = {remedy.name: remedy for remedy in _ALL}
@@ -58,6 +60,8 @@ _OF_CAUSE = {
     "flat": ("a slope",),
     "not held": ("optimizer's parameters",),
     "time": ("gates", "clipping", "normalisation"),
+    "gate": ("smaller weights", "scaled data"),
+    "softmax": ("smaller weights",),
 }
 
 

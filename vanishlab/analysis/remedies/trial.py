@@ -45,6 +45,7 @@ NOT_TRIED = {
     "registration": "where the model keeps its weights is a matter of its code",
     "equal shapes": "which of the shapes is meant, only you know",
     "logits": "whether the model should end before, only you know",
+    "smaller weights": "how much smaller, what they are given must say",
     "scaled data": "the batches are taken as they are given",
     "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
 }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from vanishlab.activations import ACTIVATIONS
-from vanishlab.analysis.evidence import Evidence, late
+from vanishlab.analysis.evidence import Evidence, is_recurrent, late
 from vanishlab.analysis.rules.loss import constant_loss
 from vanishlab.analysis.verdict import Thresholds, Verdict, several
 from vanishlab.language.sentences import say
@@ -83,6 +83,34 @@ def find_saturation(e: Evidence, t: Thresholds) -> Verdict | None:
     )
 
 
+def find_saturated_gates(e: Evidence, t: Thresholds) -> Verdict | None:
+    """Recurrent layers whose sigmoids and tanhs are flat at most of what they are given."""
+    share = e.typical(e.saturated, e.tail)
+    hit = np.array([is_recurrent(name) for name in e.names], dtype=bool) & (share >= t.saturated)
+    if not hit.any():
+        return None
+    layers, most = e.named(hit), float(share[hit].max())
+    sentence = "In {layers} up to {share:.0%} of what the gates are given lies where sigmoid and tanh are flat."
+    said = say(sentence, layers=several(layers), share=most)
+    return Verdict("saturated", layers, said, {"share saturated": most}, "gate")
+
+
+def find_sharp_softmax(e: Evidence, t: Thresholds) -> Verdict | None:
+    """A softmax inside the model, that of attention, with all weight on one entry before anything was learned."""
+    found = {layers: share for layers, share in e.sharp.items() if share >= t.saturated and layers}
+    constant = constant_loss(e)  # a trained head may well look at one place alone
+    if not found or not len(e.loss) or not e.loss[0] >= t.level_constant * constant:
+        return None
+    hit = {name for layers in found for name in layers}
+    layers, most = tuple(name for name in e.names if name in hit), max(found.values())
+    sentence = (
+        "In the softmax after {layers} up to {share:.0%} of the rows put all their weight on one entry: next to no "
+        "gradient passes. What it is given is too large."
+    )
+    said = say(sentence, layers=several(layers), share=most)
+    return Verdict("saturated", layers, said, {"share of rows": most}, "softmax")
+
+
 def find_saturated_output(e: Evidence, t: Thresholds) -> Verdict | None:
     """A sigmoid or tanh at the output that is nearly flat before anything was learned, and where nothing has been."""
     if e.first_step != 0 or not len(e.loss) or remarks.SLOPE not in e.remarks:
@@ -137,7 +165,7 @@ def find_underflow(e: Evidence, t: Thresholds) -> Verdict | None:
     )
 
 
-RULES = (find_dead, find_saturation, find_saturated_output, find_underflow)
+RULES = (find_dead, find_saturation, find_saturated_gates, find_sharp_softmax, find_saturated_output, find_underflow)
 """What may hold of a layer that gets a gradient; it also explains a delta that is exactly zero behind it."""
 
 

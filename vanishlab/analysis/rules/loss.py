@@ -127,13 +127,8 @@ def _largest_gain(e: Evidence, t: Thresholds) -> tuple[float, str, float]:
     if len(known) < 2:
         return math.nan, e.names[-1], math.nan
     gains = size[known[1:]] / size[known[:-1]]
-    own = e.weight[0, known[1:]] / np.sqrt(np.maximum(e.units[known[1:]], 1.0))
-    together = np.where(own >= t.wild_weights, gains, 0.0)
-    for place in range(1, len(together)):
-        together[place] *= max(together[place - 1], 1.0)
-    most = together if together.max() >= t.wild_gain else gains
-    worst = int(np.argmax(most))
-    return float(most[worst]), e.names[int(known[1:][worst])], float(own[worst])
+    layer = int(known[1:][int(np.argmax(gains))])
+    return float(gains.max()), e.names[layer], float(e.weight[0, layer]) / math.sqrt(max(e.units[layer], 1.0))
 
 
 def _wild_inputs(e: Evidence, t: Thresholds) -> Verdict | None:

@@ -39,7 +39,7 @@ def find_divergence(e: Evidence, t: Thresholds) -> Verdict | None:
         return None
     wild = _largest_update(e) > t.wild_update and late(e.loss) >= e.loss[0]
     if not wild and not _rose(e, t):
-        return None
+        return _find_thrown(e, t)
     if e.loss[0] > 0:
         with np.errstate(over="ignore"):  # a ratio beyond float64 is infinite
             numbers |= {
@@ -52,6 +52,31 @@ def find_divergence(e: Evidence, t: Thresholds) -> Verdict | None:
         update=_largest_update(e),
     )
     return Verdict("diverging", (), sentence, numbers)
+
+
+def _find_thrown(e: Evidence, t: Thresholds) -> Verdict | None:
+    # Normalised, a net may bear updates many times as large as its weights; its activations show what they did.
+    if not late(e.loss) >= t.thrown_loss * e.loss[0]:
+        return None
+    update = np.nanmax(np.where(np.isfinite(e.update_ratio), e.update_ratio, 0.0), axis=0)
+    first, last = e.activation[0], e.typical(e.activation, e.tail)
+    growth = np.where(update > t.wild_update, last / np.maximum(first, 1.0), 0.0)
+    if not np.nanmax(growth, initial=0.0) >= t.thrown_activation:
+        return None
+    worst = int(np.nanargmax(growth))
+    sentence = say(
+        "One update changed weights by {update:.2g} of their size, and the activations of {layer} went from "
+        "{first:.2g} to {last:.2g}: the learning rate is above what is stable, though the loss bears it.",
+        update=_largest_update(e),
+        layer=e.names[worst],
+        first=float(first[worst]),
+        last=float(last[worst]),
+    )
+    numbers = {
+        "largest update ratio": _largest_update(e),
+        "activation, last / first": float(last[worst] / first[worst]),
+    }
+    return Verdict("diverging", (e.names[worst],), sentence, numbers)
 
 
 def find_not_held(e: Evidence, t: Thresholds) -> Verdict | None:

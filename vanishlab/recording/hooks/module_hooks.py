@@ -15,6 +15,7 @@ from vanishlab.network.mlp import NORMALIZATIONS, StackedLinear
 from vanishlab.recording import reasons
 from vanishlab.recording.call import Call
 from vanishlab.recording.hooks.backward_passes import BackwardPasses, graph_is_kept
+from vanishlab.recording.hooks.gates import MODES, note_gates
 from vanishlab.recording.layer import Layer
 from vanishlab.recording.measure import Measure
 from vanishlab.recording.site import Site
@@ -106,6 +107,8 @@ class ModuleHooks:
         """Set the hooks on modules whose output is z."""
         for site in sites:
             yield site.module.register_forward_hook(self.hook(self._start(site, follow=True)))
+            if type(site.module).forward in MODES:
+                yield site.module.register_forward_hook(self.hook(self._note_gates(site)), with_kwargs=True)
 
     def hooks_for_activations(self, model: nn.Module) -> Iterator[Any]:
         """Set the hooks that find a layer's activation, the module that is handed the layer's very output.
@@ -191,6 +194,13 @@ class ModuleHooks:
                     if call.number not in site.activated:
                         self._stop_awaiting()  # z's own values stand if no activation module follows
                     self._follow(z, site, call)
+
+        return hook
+
+    def _note_gates(self, site: Site) -> Callable[..., None]:
+        def hook(cell: nn.RNNCellBase, inputs: Any, keywords: Any, output: Any) -> None:
+            if self.recording and site.step.call is not None:
+                note_gates(site.step.call, self.measure, cell, inputs, keywords)
 
         return hook
 

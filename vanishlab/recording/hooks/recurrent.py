@@ -10,7 +10,6 @@ pass through the layer, step by step, and its memory.
 Nothing of training takes part: weights and inputs are detached, no random number is drawn.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +19,10 @@ from torch import Tensor, nn
 from vanishlab.recording import reasons
 from vanishlab.recording.call import Call
 from vanishlab.recording.hooks.backward_passes import graph_is_kept
+from vanishlab.recording.hooks.gates import gates_saturated
 from vanishlab.recording.hooks.module_hooks import ModuleHooks
 from vanishlab.recording.layer import Layer, is_sharded
+from vanishlab.recording.measure import Value
 from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.site import Site
 
@@ -73,19 +74,20 @@ class RecurrentCall:
                 site.step.obstacle = reasons.CHANGED
         else:
             replayed = self._replay(self._x)
-            for site, call, (h, delta, cells) in zip(self._sites, self._calls, replayed, strict=True):
+            for site, call, (saturated, h, delta, cells) in zip(self._sites, self._calls, replayed, strict=True):
                 if call.backward is None:
                     site.step.calls.append(call)
                 call.backward = backward
+                call.saturated = saturated
                 _note(call, h, delta, cells, scale)
         if not keep:
             self._x, self._states, self._weights = None, [], []
             self._gradients.clear()
 
-    def _replay(self, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-        """Return h, dloss/dh and an LSTM's dloss/dc of each layer and direction.
+    def _replay(self, x: Tensor) -> list[tuple[Value, Tensor, Tensor, Tensor | None]]:
+        """Return what `gates_saturated` does, h, dloss/dh and an LSTM's dloss/dc of each layer and direction.
 
-        Each has axes (time, batch, unit), in the order of processing.
+        The three have axes (time, batch, unit), in the order of processing.
         """
         module, batched = self._module, x.ndim > 2
         x = x.transpose(0, 1) if batched and module.batch_first else x if batched else x[:, None]
@@ -95,6 +97,7 @@ class RecurrentCall:
         steps: list[list[Tensor]] = []
         cells: list[list[Tensor]] = []
         lasts: list[list[Tensor]] = []
+        saturated: list[Value] = []
         with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
             inputs = list(x.to(dtype).unbind(0))
             for layer in range(module.num_layers):
@@ -103,11 +106,15 @@ class RecurrentCall:
                     place = layer * directions + direction
                     states = [state[place] for state in given] or _zeros(module, inputs[0])
                     states[0].requires_grad_()
-                    hidden, inner = [], []
-                    for each in reversed(inputs) if direction else inputs:
+                    before, hidden, inner = [], [], []
+                    ordered = inputs[::-1] if direction else inputs
+                    for each in ordered:
+                        before.append(states[0])
                         states = _cell(module.mode, each, states, self._weights[place])
                         hidden.append(states[0])
                         inner += states[1:]
+                    gates = module.mode, torch.stack(ordered), torch.stack(before), self._weights[place]
+                    saturated.append(gates_saturated(self._module_hooks.measure, *gates))
                     steps.append(hidden)
                     cells.append(inner)
                     lasts.append(states)
@@ -124,7 +131,12 @@ class RecurrentCall:
             )
         length = len(inputs)
         return [
-            (torch.stack(hidden).detach(), _slice(deltas, place, length), _slice(deltas, len(steps) + place, length))
+            (
+                saturated[place],
+                torch.stack(hidden).detach(),
+                _slice(deltas, place, length),
+                _slice(deltas, len(steps) + place, length),
+            )
             for place, hidden in enumerate(steps)
         ]
 
@@ -191,7 +203,6 @@ def _slice(deltas: tuple[Tensor, ...], place: int, length: int) -> Any:
 
 def _note(call: Call, h: Tensor, delta: Tensor, cells: Tensor | None, scale: float) -> None:
     call.note_output(h.transpose(0, 1))  # (example, time, unit)
-    call.saturated = math.nan
     call.note_delta(delta.transpose(0, 1), scale)
     state = delta if cells is None else torch.cat([delta, cells], 2)
     by_time = slice_norms(state, len(state))  # (time,)
