@@ -81,8 +81,8 @@ class LayerQuantities:
     """Root mean square of the same h."""
     saturated_fraction: Annotated[np.ndarray, Quantity("saturated fraction")]
     """Share of phi's inputs where its slope is below 1 % of its largest; for ReLU the share of *units* that are dead,
-    that is, not positive for any example of the batch. Bounds per activation: `vanishlab.activations`. Of recurrent layers
-    the share of what their gates' sigmoids and tanhs are given, each gate alike; NaN where a state goes through ReLU."""
+    that is, not positive for any example of the batch. Bounds per activation: `vanishlab.activations`. Of
+    recurrent layers the share of what the sigmoids and tanhs of their gates are given; NaN where that is a ReLU."""
     weight_norm: Annotated[np.ndarray, Quantity("weight norm", "weight norm ‖W‖", over_shards="norm")]
     """Frobenius norm of W."""
     update_ratio: Annotated[np.ndarray, Quantity("update ratio", "update ratio ‖ΔW‖ / ‖W‖")]
