@@ -60,10 +60,11 @@ def _find_thrown(e: Evidence, t: Thresholds) -> Verdict | None:
         return None
     update = np.nanmax(np.where(np.isfinite(e.update_ratio), e.update_ratio, 0.0), axis=0)
     first, last = e.activation[0], e.typical(e.activation, e.tail)
-    growth = np.where(update > t.wild_update, last / np.maximum(first, 1.0), 0.0)
-    if not np.nanmax(growth, initial=0.0) >= t.thrown_activation:
+    with np.errstate(invalid="ignore"):  # infinite before and after
+        growth = np.nan_to_num(np.where(update > t.wild_update, last / np.maximum(first, 1.0), 0.0), posinf=math.inf)
+    worst = int(np.argmax(growth))
+    if not growth[worst] >= t.thrown_activation:
         return None
-    worst = int(np.nanargmax(growth))
     sentence = say(
         "One update changed weights by {update:.2g} of their size, and the activations of {layer} went from "
         "{first:.2g} to {last:.2g}: the learning rate is above what is stable, though the loss bears it.",
@@ -74,7 +75,7 @@ def _find_thrown(e: Evidence, t: Thresholds) -> Verdict | None:
     )
     numbers = {
         "largest update ratio": _largest_update(e),
-        "activation, last / first": float(last[worst] / first[worst]),
+        "activation, last / first": float(growth[worst]),
     }
     return Verdict("diverging", (e.names[worst],), sentence, numbers)
 
