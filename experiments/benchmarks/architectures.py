@@ -18,104 +18,23 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from torch import nn
-from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import zoo_architectures as zoo
+import zoo_others
+import zoo_packages as packages
 
 from vanishlab.analysis.diagnosis import Diagnosis
 from vanishlab.analysis.verdict import WELL, named
 from vanishlab.cli.tables import print_table
 
-SMALL: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
-
-
-def from_transformers() -> list[zoo.Patient]:
-    """Return the models that transformers defines, each called as its users do: the batch has the labels."""
-    import transformers as hub
-
-    def language(step: int) -> dict[str, Any]:
-        tokens = zoo.chain(step)
-        return {"input_ids": tokens, "labels": tokens}
-
-    def shown(step: int) -> dict[str, Any]:
-        pixels, y = zoo.pictures(step)
-        return {"pixel_values": pixels, "labels": y}
-
-    def build(kind: str, config: Any) -> nn.Module:
-        return getattr(hub, kind)(config)
-
-    gpt = hub.GPT2Config(vocab_size=50, n_positions=32, n_embd=64, n_layer=4, n_head=4)
-    bert = hub.BertConfig(vocab_size=50, max_position_embeddings=32, **SMALL)
-    vit = hub.ViTConfig(image_size=32, patch_size=8, num_labels=4, **SMALL)  # pyright: ignore[reportCallIssue]
-    llama = hub.LlamaConfig(vocab_size=50, max_position_embeddings=32, **SMALL)
-    t5_settings: dict[str, Any] = {"num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, "pad_token_id": 0}
-    t5 = hub.T5Config(vocab_size=50, d_model=64, d_kv=16, d_ff=256, **t5_settings)
-    rows = (
-        ("GPT-2", "GPT2LMHeadModel", gpt, language, "transformer.h.2.mlp", "transformer.h.2.mlp.c_fc",
-         "transformer.h.2.attn.c_attn"),
-        ("BERT", "BertForMaskedLM", bert, language, "bert.encoder.layer.2.intermediate",
-         "bert.encoder.layer.2.intermediate.dense", "bert.encoder.layer.2.attention.self.query"),
-        ("ViT", "ViTForImageClassification", vit, shown, "vit.layers.2.mlp", "vit.layers.2.mlp.fc1",
-         "vit.layers.2.attention.q_proj"),
-        ("Llama", "LlamaForCausalLM", llama, language, "model.layers.2.mlp", "", "model.layers.2.self_attn.q_proj"),
-        ("T5", "T5ForConditionalGeneration", t5, language, "encoder.block.1.layer.1.DenseReluDense", "",
-         "encoder.block.1.layer.0.SelfAttention.q"),
-    )  # fmt: skip
-    return [
-        zoo.Patient(name, partial(build, kind, config), lambda outputs: outputs.loss, batch, *places, rate=3e-3)
-        for name, kind, config, batch, *places in rows
-    ]
-
-
-def from_timm() -> list[zoo.Patient]:
-    """Return timm's convolutional networks, the first two a quarter as wide as published."""
-    import timm  # pyright: ignore[reportMissingImports]
-
-    rows = (
-        ("ResNet-18", "resnet18", {"channels": (16, 32, 64, 128)}, "layer3.0.conv2", "layer3.1.bn1", ""),
-        (
-            "ConvNeXt",
-            "convnext_atto",
-            {"dims": (16, 32, 64, 128)},
-            "stages.2.blocks.2.mlp",
-            "stages.2.blocks.2.mlp.fc1",
-            "",
-        ),
-        ("EfficientNet", "efficientnet_b0", {}, "blocks.3.1.conv_pwl", "blocks.3.1.bn1", "blocks.3.1.se.conv_expand"),
-    )
-    found = []
-    for name, kind, options, inner, dead, gate in rows:
-        build = partial(timm.create_model, kind, num_classes=4, **options)
-        own = ()
-        if kind == "efficientnet_b0":
-            build, own = partial(with_head, build), (zoo.Illness("head drawn by its classes", drawn_by_classes),)
-        found.append(zoo.Patient(name, build, functional.cross_entropy, zoo.pictures, inner, dead, gate, own=own))
-    return found
-
-
-def with_head(build: Callable[[], nn.Module]) -> nn.Module:
-    """Return what `build` does, its head's weights drawn by what they are given."""
-    model = build()
-    head = model.get_submodule("classifier")
-    assert isinstance(head, nn.Linear)
-    nn.init.normal_(head.weight, std=head.in_features**-0.5)
-    return model
-
-
-def drawn_by_classes(model: nn.Module, patient: zoo.Patient) -> None:
-    """Draw the head's weights as timm does, by the number of classes: made for a thousand, and large for four."""
-    head = model.get_submodule("classifier")
-    assert isinstance(head, nn.Linear)
-    nn.init.uniform_(head.weight, -(head.out_features**-0.5), head.out_features**-0.5)
+PACKAGES = {
+    "transformers": (packages.from_transformers, packages.others_from_transformers),
+    "timm": (packages.from_timm, packages.others_from_timm),
+}
 
 
 def is_found(diagnosis: Diagnosis, places: tuple[str, ...]) -> bool:
@@ -144,12 +63,14 @@ def summary(diagnosis: Diagnosis) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="plain torch alone")
+    parser.add_argument("--others", action="store_true", help="those that were looked at after the rules were made")
     parser.add_argument("--steps", type=int, default=50, help="of training")
     parser.add_argument("--seed", type=int, default=0, help="of the weights")
     parser.add_argument("--only", default="", help="patients whose name holds this")
     options = parser.parse_args()
-    patients = list(zoo.PLAIN)
-    for package, more in (("transformers", from_transformers), ("timm", from_timm)):
+    patients = list(zoo_others.PLAIN if options.others else zoo.PLAIN)
+    for package, (more, others) in PACKAGES.items():
+        more = others if options.others else more
         if options.quick or find_spec(package) is None:
             print(f"left out: the models of {package}, " + ("--quick" if options.quick else "not installed"))
         else:
