@@ -148,7 +148,8 @@ def saturate(model: nn.Module, patient: Patient) -> None:
 
 
 def is_norm(module: nn.Module) -> bool:
-    return type(module).__name__.endswith(("Norm", "Norm2d", "BatchNormAct2d"))
+    kind = type(module).__name__
+    return kind.endswith(("Norm", "Norm1d", "Norm2d", "BatchNormAct2d")) and kind != "_WeightNorm"  # that is a weight's
 
 
 def strip(model: nn.Module, patient: Patient) -> None:

@@ -4,7 +4,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 Trend = Literal["flat", "grows", "shrinks", "unclear", "none"]
 LINE = 0.25
@@ -57,5 +57,5 @@ def fit_slope(sizes: np.ndarray, values: np.ndarray) -> Slope:
     rest = y - y.mean() - value * x
     freedom = len(x) - 2
     error = math.sqrt(float(rest @ rest) / freedom / float(x @ x))
-    margin = float(stats.t.ppf(0.5 + _LEVEL / 2, freedom)) * error
+    margin = float(stdtrit(freedom, 0.5 + _LEVEL / 2)) * error
     return Slope(value, value - margin, value + margin)

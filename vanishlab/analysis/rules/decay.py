@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 _LEVEL = 0.95
 _NOISE_RATIOS = (0.0, *np.geomspace(0.01, 100.0, 17), math.inf)  # r / q
@@ -81,7 +81,7 @@ def fit_decay(profile: np.ndarray) -> Decay:
     passing = fill_valleys(profile)
     rate, error = _drift(np.diff(np.where(passing - profile > _SIDE_BRANCH, passing, profile)))
     # Student's t, one degree of freedom gone for the rate.
-    width = error * float(stats.t.ppf(0.5 + _LEVEL / 2, layers - 2)) if layers > 2 else math.inf
+    width = error * float(stdtrit(layers - 2, 0.5 + _LEVEL / 2)) if layers > 2 else math.inf
     total = float(profile[-1] - profile[0])
     return Decay(rate, rate - width, rate + width, total, layers, _segments(passing))
 

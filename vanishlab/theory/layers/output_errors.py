@@ -12,6 +12,7 @@ K = 1, 0.6 % at K = 4, 0.7 % at K = 20 (measured, ten classes). Two classes need
 logits' difference, and E[p_a . p_b] = 2 E[sigmoid(u) sigmoid(v)] with covariance 2 K.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from vanishlab.theory.gaussian.expectations import layer_kernels
 
+_SEED = 20160701
 _DRAWS = 512  # each counted with its mirror image
 _KEPT = 1024  # draws times classes that carry the spread over seeds; twice that for few classes
 _RANK_CUT = 1e-13
@@ -37,7 +39,6 @@ class OutputErrors(NamedTuple):
 
 def output_errors(log_k: np.ndarray, c: np.ndarray, y: np.ndarray, classes: int, loss: str) -> OutputErrors:
     """Return the output errors for logits of log variances (n,) and correlations (n, n), labels (n,)."""
-    generator = np.random.default_rng(20160701)
     kept_draws = max((_KEPT if classes > 4 else 2 * _KEPT) // classes, 16)
     same = (y[:, None] == y[None, :]).astype(np.float64)
     one_hot = np.eye(classes)[y]  # (n, class)
@@ -52,11 +53,13 @@ def output_errors(log_k: np.ndarray, c: np.ndarray, y: np.ndarray, classes: int,
     if loss == "mse":
         unit = 2.0 / classes
         covariance = unit**2 * (classes * c * np.outer(root, root) + same * math.exp(-2 * log_scale))
-        z = np.tensordot(factor, generator.standard_normal((factor.shape[1], kept_draws, classes)), 1)
+        z = np.tensordot(
+            factor, np.random.default_rng(_SEED).standard_normal((factor.shape[1], kept_draws, classes)), 1
+        )
         draws = unit * (z - math.exp(-log_scale) * one_hot[:, None, :])
         response = np.full_like(c, 4.0 * (1.0 + 1.0 / classes))
         return OutputErrors(covariance, draws, unit * z, response, log_scale)
-    z = _matched_draws(generator, factor, classes)  # (n, draw, class)
+    z = _matched_draws(factor, classes)  # (n, draw, class)
     products = np.zeros((len(y), len(y)))
     p = np.zeros((0,))
     for sign in (-1.0, 1.0):
@@ -76,18 +79,24 @@ def output_errors(log_k: np.ndarray, c: np.ndarray, y: np.ndarray, classes: int,
     return OutputErrors(covariance, p - one_hot[:, None, :], slopes, response, 0.0)
 
 
-def _matched_draws(generator: np.random.Generator, factor: np.ndarray, classes: int) -> np.ndarray:
+def _matched_draws(factor: np.ndarray, classes: int) -> np.ndarray:
     # factor (n, rank) times normals (rank, draw, class) that are centred over classes and have, as a sample, the very
     # second moments that centred normals have.
     rank = factor.shape[1]
     draws = max(_DRAWS, 4 * rank // classes, 4096 // classes)
     if rank == 0:  # all logits are 0
         return np.zeros((len(factor), draws, classes))
-    x = generator.standard_normal((rank, draws, classes))
+    flat, lower = _centred(rank, draws, classes)
+    return (np.linalg.solve(lower.T, factor.T).T @ flat).reshape(len(factor), draws, classes)
+
+
+@functools.lru_cache(maxsize=1)  # the same of one network as of the next, with as many examples
+def _centred(rank: int, draws: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    # Normals (rank, draw and class) that are centred over classes, and the Cholesky factor of their second moments.
+    x = np.random.default_rng(_SEED).standard_normal((rank, draws, classes))
     x -= x.mean(axis=2, keepdims=True)
     flat = x.reshape(rank, -1)
-    lower = np.linalg.cholesky(flat @ flat.T / (draws * (classes - 1)))
-    return (np.linalg.solve(lower.T, factor.T).T @ flat).reshape(len(factor), draws, classes)
+    return flat, np.linalg.cholesky(flat @ flat.T / (draws * (classes - 1)))
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
