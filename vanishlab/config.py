@@ -235,7 +235,7 @@ def _checked_list(field: str, values: Any, check: Any) -> tuple[Any, ...]:
     checked = tuple(check(value) for value in values)
     if not checked:
         raise InputError(f"{field} must name at least one value, got an empty list")
-    repeated = [value for index, value in enumerate(checked) if value in checked[:index]]
-    if repeated:
-        raise InputError(f"{field} must not repeat a value, got {repeated[0]} twice")
+    if len(set(checked)) < len(checked):
+        repeated = next(value for index, value in enumerate(checked) if value in checked[:index])
+        raise InputError(f"{field} must not repeat a value, got {repeated} twice")
     return checked

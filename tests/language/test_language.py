@@ -1,6 +1,7 @@
 """Pictures in Chinese: no sentence lacks its translation, every text has its glyphs, and English stays as it was."""
 
 import ast
+import functools
 import re
 import string
 import threading
@@ -76,6 +77,7 @@ def evidence_names() -> Iterator[str]:
             yield from (key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
 
+@functools.cache
 def imported_from_language(tree: ast.Module) -> set[str]:
     """Return the names that a module has from `vanishlab.language.sentences`."""
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -84,9 +86,9 @@ def imported_from_language(tree: ast.Module) -> set[str]:
 
 def columns_of_tables() -> Iterator[str]:
     """Yield what stands above the columns of every table: tuples named COLUMNS."""
-    for tree in SOURCES.values():
+    for tree in [tree for tree in SOURCES.values() if "say" in imported_from_language(tree)]:
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Assign) or "say" not in imported_from_language(tree):
+            if not isinstance(node, ast.Assign):
                 continue
             if ast.unparse(node.targets[0]) in ("COLUMNS", "RATE_COLUMNS"):
                 yield from ast.literal_eval(node.value)
@@ -95,7 +97,8 @@ def columns_of_tables() -> Iterator[str]:
 def questions() -> Iterator[str]:
     """Yield the questions of the experiments, which are titles of their reports."""
     for tree in SOURCES.values():
-        if any(ast.unparse(node) == "say(str(__doc__).splitlines()[0])" for node in ast.walk(tree)):
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        if any(ast.unparse(node) == "say(str(__doc__).splitlines()[0])" for node in calls):
             yield str(ast.get_docstring(tree)).splitlines()[0]
 
 
