@@ -27,25 +27,28 @@ def test_every_quantity_is_a_field_that_says_what_it_is() -> None:
 
 
 class Repeated(nn.Module):
-    """One layer, called twice."""
+    """One layer, called several times."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(3, 3)
+        self.layer, self.calls = nn.Linear(3, 3), calls
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(torch.tanh(self.layer(x)))
+        for _ in range(self.calls - 1):
+            x = torch.tanh(self.layer(x))
+        return self.layer(x)
 
 
-def test_a_layer_measures_the_quantities_of_the_table_and_no_others() -> None:
-    model = Repeated()
+@pytest.mark.parametrize(("calls", "missing"), [(4, set()), (3, {"time_ratio"})])
+def test_a_layer_measures_the_quantities_of_the_table_and_no_others(calls: int, missing: set[str]) -> None:
+    model = Repeated(calls)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     with vl.GradientRecorder(model, optimizer) as recorder:
         model(torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0]])).sum().backward()
         optimizer.step()
     assert {name for name in LAYER_QUANTITIES if np.isfinite(getattr(recorder.record, name)).all()} == {
         *LAYER_QUANTITIES
-    }
+    } - missing
 
 
 def test_what_the_table_says_is_never_negative_is_not_and_the_rest_is(data: vl.Dataset) -> None:

@@ -19,8 +19,7 @@ from vanishlab.analysis.evidence import Absence
 from vanishlab.analysis.looks.attention import FUNCTIONS, sharp_share
 from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.saturation import saturated_fraction
-
-_LEAST_CALLS = 4  # of a layer, to speak of time
+from vanishlab.recording.step_values import LEAST_CALLS
 
 
 class Probe:
@@ -65,7 +64,7 @@ class Probe:
         found = {name: np.array([deltas.get(call, 0.0) for call in range(self._calls[name])])
                  for name, deltas in self._deltas.items()}  # fmt: skip
         with np.errstate(divide="ignore"):
-            return {name: np.log10(norms) for name, norms in found.items() if len(norms) >= _LEAST_CALLS}
+            return {name: np.log10(norms) for name, norms in found.items() if len(norms) >= LEAST_CALLS}
 
     def absent(self) -> dict[str, Absence]:
         """Return the modules whose weights have no gradient, and why."""

@@ -97,8 +97,8 @@ class LayerQuantities:
     )
     """Frobenius norm of the gradient that the optimizer was handed: after clipping."""
     time_ratio: Annotated[NanUnlessGiven, Quantity("time ratio")] = NanUnlessGiven(_every_layer)
-    """For a layer called several times in one forward pass (a recurrent one: once per time step), delta's root mean
-    square at the first call over that at the last; NaN for a layer called once."""
+    """For a layer called four times or more in one forward pass (a recurrent one: once per time step), delta's root
+    mean square at the first call over that at the last; NaN for a layer called less often."""
     distinct_share: Annotated[NanUnlessGiven, Quantity("distinct share", "distinct share of h", unmeasured=_ALONE)] = (
         NanUnlessGiven(_every_layer)
     )

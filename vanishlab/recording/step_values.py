@@ -32,6 +32,9 @@ def to_host(values: Sequence[Value | None], runs: int) -> np.ndarray:
     return found
 
 
+LEAST_CALLS = 4
+"""Calls of a layer in one forward pass from which on they are taken for time steps. A model that is asked about two or
+three batches, or about the inside and the edge of a domain, is called as often, and no call knows of another."""
 _COLUMNS = range(14)
 (
     _NORM, _MEAN, _SPREAD, _SATURATED, _DELTA, _DELTA_SPREAD, _RANK, _COHERENCE, _CELL, _FIRST, _LAST,
@@ -180,7 +183,7 @@ def _time_ratios(shape: Shape, numbers: np.ndarray, delta: np.ndarray) -> np.nda
     for place, size in enumerate(shape.sizes):
         rows = [row for row in range(begin, begin + size) if shape.calls[row].in_sequence]
         begin += size
-        if len(rows) > 1 or any(shape.calls[row].ends for row in rows):
+        if len(rows) >= LEAST_CALLS or any(shape.calls[row].ends for row in rows):
             found[place] = _time_ratio({row: shape.calls[row] for row in rows}, numbers, delta)
     return found
 
@@ -194,7 +197,7 @@ def _time_ratio(calls: dict[int, Shown], numbers: np.ndarray, delta: np.ndarray)
             if calls[row].ends:
                 first.append(numbers[row, _FIRST])
                 last.append(numbers[row, _LAST])
-        if len(rows) > 1 and not calls[rows[0]].ends:
+        if len(rows) >= LEAST_CALLS and not calls[rows[0]].ends:
             for ends, row in ((first, rows[-1]), (last, rows[0])):
                 state = np.hypot(delta[row], numbers[row, _CELL]) if calls[row].cell else delta[row]
                 ends.append(state / np.sqrt(numbers[row, _ENTRIES]))
