@@ -20,6 +20,7 @@ import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
@@ -31,6 +32,9 @@ from vanishlab.analysis.diagnosis import Diagnosis
 from vanishlab.analysis.verdict import WELL, named
 from vanishlab.cli.tables import print_table
 
+PUBLISHED, TOGETHER = "as published", "together"
+COLUMNS = ("network", "illness", "one batch", "training", "loss", "")
+TALLY = ("illness", "found", "missed", "delays named", "other delays", "no harm, named", "no harm")
 PACKAGES = {
     "transformers": (packages.from_transformers, packages.others_from_transformers),
     "timm": (packages.from_timm, packages.others_from_timm),
@@ -75,13 +79,14 @@ def main() -> None:
             print(f"left out: the models of {package}, " + ("--quick" if options.quick else "not installed"))
         else:
             patients += more()
-    rows, count = [], Counter()
+    rows: list[list[str]] = []
+    count: Counter[Any] = Counter()
     for patient in [one for one in patients if options.only.lower() in one.name.lower()]:
         healthy = zoo.follow(patient, steps=options.steps, seed=options.seed)
         calm = healthy.before.healthy and healthy.during.healthy
         well = zoo.learns(healthy.losses)
         told = "left out: its loss does not fall" if not well else "" if calm else "ALARM"
-        rows.append([patient.name, "as published", summary(healthy.before), summary(healthy.during),
+        rows.append([patient.name, PUBLISHED, summary(healthy.before), summary(healthy.during),
                      f"{healthy.losses[0]:.3g} to {healthy.losses[-1]:.3g}", told])  # fmt: skip
         print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
         if not well:
@@ -94,20 +99,18 @@ def main() -> None:
             found = is_found(course.before, places) or is_found(course.during, places)
             lasting = zoo.harms(healthy.losses, course.at_last)
             effect = "harm" if lasting else "delay" if zoo.harms(healthy.losses, course.losses) else "no harm"
-            count[effect] += 1
-            count[f"{effect}, named"] += found
+            for row in (illness.name, TOGETHER):
+                count[row, effect, found] += 1
             told = ("found" if found else "MISSED") if lasting else effect + ", named" * found
             end = f"{course.losses[0]:.3g} to {course.losses[-1]:.3g}" + f", {course.at_last[-1]:.3g}" * lasting
             rows.append([patient.name, illness.name, summary(course.before), summary(course.during), end, told])
             print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    share = 100 * count["harm, named"] / max(count["harm"], 1)
-    columns = ("network", "illness", "one batch", f"{options.steps} steps", "loss", "")
-    print_table("what is said of real architectures", columns, rows)
-    print(
-        f"{count['alarms']} alarms on {count['well']} healthy models; {count['harm, named']} of {count['harm']} "
-        f"illnesses found in their place ({share:.0f} %); of {count['delay']} delays {count['delay, named']} "
-        f"are named, of {count['no harm']} changes without harm {count['no harm, named']}"
-    )
+    print_table("what is said of real architectures", COLUMNS, rows)
+    names = dict.fromkeys(row[1] for row in rows if row[1] != PUBLISHED)
+    effects = [(effect, named) for effect in ("harm", "delay", "no harm") for named in (True, False)]
+    tally = [[name, *(count[(name, *each)] for each in effects)] for name in (*names, TOGETHER)]
+    print_table("what was found", TALLY, tally)
+    print(f"{count['alarms']} alarms on {count['well']} healthy models")
 
 
 if __name__ == "__main__":
