@@ -26,6 +26,8 @@ NAMES = {
     ),  # loss is a symbol, as in ∂loss/∂W
     *("NaN", "LSTM", "bfloat16", "requires_grad", "True", "False", "torch", "amp", "GradScaler"),  # code
     *("detach", "no_grad", "item", "numpy", "argmax", "where", "softmax", "round", "squeeze", "unsqueeze", "output"),
+    *("MNIST", "He", "Balduzzi", "Cohen", "De", "Smith", "Xiong", "Glorot", "Bengio", "Hanin", "Nica", "Hochreiter"),
+    *("Klambauer", "Lu", "Nielsen", "Pennington", "Poole", "Schoenholz", "Saxe", "Xiao", "Yang"),  # authors
     *("target", "model", "parameters", "__init__", "nn", "Parameter", "ModuleList", "ParameterList", "npz", "Ctrl"),
 }
 """Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""

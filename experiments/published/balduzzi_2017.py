@@ -28,6 +28,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from vanishlab import MLP, NetworkConfig
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.theory import correlation_map, susceptibility
 
@@ -50,35 +51,37 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     return [
         *(
             Claim(
-                f"plain, {depth} layers: correlation of delta at layer 1",
+                say("plain, {depth} layers: correlation of delta at layer 1", depth=depth),
                 f"{2.0**-depth:.4g}",
                 predicted := predicted_correlation(depth),
                 found,
                 around(predicted, absolute=noise),
-                f"four standard errors: {seeds} seeds, width {width}",
-                "here paper and measurement differ: a quarter of the units is co-active at layer 1 only; the angle "
-                "closes with depth, and the decay is a power"
+                say("four standard errors: {seeds} seeds, width {width}", seeds=seeds, width=width),
+                say(
+                    "here paper and measurement differ: a quarter of the units is co-active at layer 1 only; the "
+                    "angle closes with depth, and the decay is a power"
+                )
                 if depth == depths[-1]
                 else "",
             )
             for depth, found in plain.items()
         ),
         Claim(
-            "batch norm, statistics fixed: factor per layer",
+            say("batch norm, statistics fixed: factor per layer"),
             "0.5",
             half,
             float((frozen[0] / frozen[last]) ** (1 / last)),
             around(half, share=0.2 if quick else 0.05),
-            f"±{20 if quick else 5} %: {few} seeds, width {width}",
+            say("±{share} %: {few} seeds, width {width}", share=20 if quick else 5, few=few, width=width),
         ),
         Claim(
-            f"batch norm, statistics of the batch of {BATCH}: correlation at layer 1",
+            say("batch norm, statistics of the batch of {batch}: correlation at layer 1", batch=BATCH),
             f"{2.0**-NORMALISED_DEPTH:.4g}",
             -1 / (BATCH - 1),
             float(batch[0]),
             around(-1 / (BATCH - 1), share=1e-3),
-            "exact but for rounding: the deltas of a unit add up to 0",
-            "here paper and measurement differ: on the way back batch norm subtracts the mean over the batch",
+            say("exact but for rounding: the deltas of a unit add up to 0"),
+            say("here paper and measurement differ: on the way back batch norm subtracts the mean over the batch"),
         ),
     ]
 
@@ -131,16 +134,16 @@ def _draw(plain: dict[int, float], frozen: np.ndarray, batch: np.ndarray) -> Fig
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     ax = figure.subplots()
     depths = np.arange(1, 33)
-    ax.plot(depths, [predicted_correlation(int(depth)) for depth in depths], label="theory: Π (π − θ_l) / π")
-    ax.plot(list(plain), list(plain.values()), "o", color="tab:blue", label="plain, measured")
+    ax.plot(depths, [predicted_correlation(int(depth)) for depth in depths], label=say("theory: Π (π − θ_l) / π"))
+    ax.plot(list(plain), list(plain.values()), "o", color="tab:blue", label=say("plain, measured"))
     ax.plot(depths[:20], 0.5 ** depths[:20], color="tab:red", label="2^-L")
     passed = NORMALISED_DEPTH - np.arange(NORMALISED_DEPTH)
-    ax.plot(passed, frozen, "s", color="tab:red", label="batch norm with fixed statistics, measured")
-    ax.plot(passed, np.abs(batch), "x", color="black", label="batch norm, measured: −1 / (n − 1), its size")
-    ax.set(xlabel="layers passed on the way back", ylabel="correlation of two inputs' deltas", yscale="log")
+    ax.plot(passed, frozen, "s", color="tab:red", label=say("batch norm with fixed statistics, measured"))
+    ax.plot(passed, np.abs(batch), "x", color="black", label=say("batch norm, measured: −1 / (n − 1), its size"))
+    ax.set(xlabel=say("layers passed on the way back"), ylabel=say("correlation of two inputs' deltas"), yscale="log")
     ax.set_ylim(1e-6, 1.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("ReLU: how alike the gradients of two inputs are")
+    ax.set_title(say("ReLU: how alike the gradients of two inputs are"))
     ax.legend(frameon=False)
     return figure
 

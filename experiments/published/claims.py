@@ -9,6 +9,7 @@ from pathlib import Path
 from vanishlab.cli.console import run
 from vanishlab.cli.tables import print_table
 from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 
 COLUMNS = ("result", "published", "predicted", "measured", "accepted", "holds")
 
@@ -54,21 +55,26 @@ def cells(claim: Claim) -> list[str]:
         claim.published,
         "–" if claim.predicted is None else _number(claim.predicted),
         _number(claim.measured),
-        f"{_range(*claim.accept)} ({claim.reason})",
-        "yes" if claim.holds else "NO",
+        say("{range} ({reason})", range=_range(*claim.accept), reason=claim.reason),
+        say("yes") if claim.holds else say("NO"),
     ]
+
+
+def columns() -> list[str]:
+    """Return `COLUMNS` in the language that holds."""
+    return [say(column) for column in COLUMNS]
 
 
 def show(title: str, claims: Sequence[Claim]) -> None:
     """Print the table and, below it, the notes."""
-    print_table(title, COLUMNS, [cells(claim) for claim in claims])
+    print_table(title, columns(), [cells(claim) for claim in claims])
     for claim in claims:
         if claim.note:
-            print(f"{claim.result}: {claim.note}")
+            print(say("{result}: {note}", result=claim.result, note=claim.note))
 
 
 def run_script(source: str, measure: Callable[[bool, Path], list[Claim]]) -> None:
-    """Run `measure` from the command line (`--quick`, `--out`) and exit with 1 where a claim does not hold."""
+    """Run `measure` with the flags --quick, --out and --language, and exit with 1 where a claim does not hold."""
 
     def command(quick: bool = False, out: Path = Path("results/published")) -> None:
         """Measure a published result again, print it beside the lab's own numbers, and draw it.
@@ -80,13 +86,13 @@ def run_script(source: str, measure: Callable[[bool, Path], list[Claim]]) -> Non
         try:
             claims = measure(quick, output_folder(out))
         except NotMeasuredError as reason:
-            print(f"not measured: {reason}")
+            print(say("not measured: {reason}", reason=reason))
             return
-        show(source, claims)
+        show(say(source), claims)
         if not all(claim.holds for claim in claims):
             sys.exit(1)
 
-    run(command, translated=False)
+    run(command)
 
 
 def _number(value: float) -> str:
@@ -95,7 +101,9 @@ def _number(value: float) -> str:
 
 def _range(low: float, high: float) -> str:
     if high == math.inf:
-        return f"at least {_number(low)}"
+        return say("at least {number}", number=_number(low))
     if low == -math.inf:
-        return f"at most {_number(high)}"
-    return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+        return say("at most {number}", number=_number(high))
+    if low == high:
+        return _number(low)
+    return say("{low} to {high}", low=_number(low), high=_number(high))

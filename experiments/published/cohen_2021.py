@@ -17,6 +17,7 @@ from claims import Claim, run_script
 from matplotlib.figure import Figure
 
 from vanishlab import NetworkConfig, Record, TrainingConfig, load_data, train
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "Cohen et al. 2021: the edge of stability"
@@ -43,47 +44,49 @@ def measure(quick: bool, out: Path) -> list[Claim]:
         loss = record.loss[run]
         claims += [
             Claim(
-                f"sharpness at the start / edge, 2 / rate = {edge:g}",
-                "below 1",
+                say("sharpness at the start / edge, 2 / rate = {edge:g}", edge=edge),
+                say("below 1"),
                 None,
                 float(ratio[0]),
                 (0.0, 1.0),
-                "descent must begin stable, else there is no climb to see",
+                say("descent must begin stable, else there is no climb to see"),
             ),
             Claim(
-                f"sharpness over the last third / edge, 2 / rate = {edge:g}",
-                "just above 1",
+                say("sharpness over the last third / edge, 2 / rate = {edge:g}", edge=edge),
+                say("just above 1"),
                 1.0,
                 float(ratio[last_third].mean()),
                 (0.97, 1.12) if quick else (0.97, 1.05),
-                "+12 %: 750 steps, the first overshoot is in it"
+                say("+12 %: 750 steps, the first overshoot is in it")
                 if quick
-                else "-3 % to +5 %: it hovers above, not at, 2 / rate",
-                f"of half the squared error summed over the ten classes, 2 / rate would be {5 * edge:g}",
+                else say("-3 % to +5 %: it hovers above, not at, 2 / rate"),
+                say(
+                    "of half the squared error summed over the ten classes, 2 / rate would be {limit:g}", limit=5 * edge
+                ),
             ),
             Claim(
-                f"updates that raise the loss, before the edge, share, 2 / rate = {edge:g}",
-                "none",
+                say("updates that raise the loss, before the edge, share, 2 / rate = {edge:g}", edge=edge),
+                say("none"),
                 0.0,
                 float((np.diff(loss[: before + 1]) > 0).mean()),
                 (0.0, 0.0),
-                "descent below the edge; counted up to the last measurement below it",
+                say("descent below the edge; counted up to the last measurement below it"),
             ),
             Claim(
-                f"updates that raise the loss, at the edge, share, 2 / rate = {edge:g}",
-                "some",
+                say("updates that raise the loss, at the edge, share, 2 / rate = {edge:g}", edge=edge),
+                say("some"),
                 None,
                 float((np.diff(loss[arrived:]) > 0).mean()),
                 (0.05, 0.6),
-                "the loss zigzags, but does not only rise",
+                say("the loss zigzags, but does not only rise"),
             ),
             Claim(
-                f"loss at the end / at arrival, 2 / rate = {edge:g}",
-                "below 1",
+                say("loss at the end / at arrival, 2 / rate = {edge:g}", edge=edge),
+                say("below 1"),
                 None,
                 float(loss[-1] / loss[arrived]),
                 (0.0, 0.95),
-                "over many steps it falls",
+                say("over many steps it falls"),
             ),
         ]
     return claims
@@ -101,10 +104,10 @@ def _draw(record: Record) -> Figure:
             record.loss[run],
             color=color,
             linewidth=0.8,
-            label=f"rate {rate:.3g}: 2 / rate = {2 / rate:.3g}",
+            label=say("rate {rate:.3g}: 2 / rate = {edge:.3g}", rate=rate, edge=2 / rate),
         )
-    left.set(xlabel="step", ylabel="sharpness", ylim=(0, None), title="Sharpness, and 2 / rate (dashed)")
-    right.set(xlabel="step", ylabel="training loss", yscale="log", title="Loss")
+    left.set(xlabel=say("step"), ylabel=say("sharpness"), ylim=(0, None), title=say("Sharpness, and 2 / rate (dashed)"))
+    right.set(xlabel=say("step"), ylabel=say("training loss"), yscale="log", title=say("Loss"))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 

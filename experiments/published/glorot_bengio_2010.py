@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from vanishlab import MLP, Dataset, NetworkConfig, TrainingConfig, jacobian_singular_values, load_data, predict, train
 from vanishlab.data import ENVIRONMENT_VARIABLE
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots import save_both
 
 SOURCE = "Glorot & Bengio 2010: normalized initialisation"
@@ -47,39 +48,39 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     old = _measure(NetworkConfig(DEPTH, width, "tanh", "torch_default"), same_variance, data, seeds)
     normalized = NetworkConfig(DEPTH, width, "tanh", "xavier_uniform")
     new = _measure(normalized, normalized, data, seeds)
-    print(*save_both(_draw({"U(±1/√n)": old, "normalized": new}, data.name), out / "glorot_bengio_2010"))
+    print(*save_both(_draw({"U(±1/√n)": old, say("normalized"): new}, data.name), out / "glorot_bengio_2010"))
     claims = []
     for name, here, published, singular, variance in (
-        ("old", old, "1/3", "about 0.5", around(1 / 3, share=0.06)),
-        ("normalized", new, "near 1", "about 0.8", (0.85, 1.0)),
+        ("old", old, "1/3", say("about 0.5"), around(1 / 3, share=0.06)),
+        ("normalized", new, say("near 1"), say("about 0.8"), (0.85, 1.0)),
     ):
         mean = float(here.singular_values.mean())
         claims += [
             Claim(
-                f"mean singular value of a layer's Jacobian, {name}",
+                say("mean singular value of a layer's Jacobian, {name}", name=say(name)),
                 singular,
                 QUARTER_CIRCLE * math.sqrt(here.chi),
                 mean,
                 around(QUARTER_CIRCLE * math.sqrt(here.chi), absolute=0.02),
-                "±0.02: examples and layers differ by that",
-                f"measured on {data.name}",
+                say("±0.02: examples and layers differ by that"),
+                say("measured on {data}", data=data.name),
             ),
             Claim(
-                f"factor of the variance of delta per layer, {name}",
+                say("factor of the variance of delta per layer, {name}", name=say(name)),
                 published,
                 here.chi,
                 _factor(here.delta),
                 variance,
-                "±6 %: layers differ" if name == "old" else "tanh saturates a little, so below 1",
+                say("±6 %: layers differ") if name == "old" else say("tanh saturates a little, so below 1"),
             ),
             Claim(
-                f"factor of the weight gradient's variance per layer, {name}",
-                "flat",
+                say("factor of the weight gradient's variance per layer, {name}", name=say(name)),
+                say("flat across layers"),
                 1.0,
                 _factor(here.gradient),
                 around(1.0, share=0.1),
-                "±10 %: 1 % to 5 % in theory, and the spread over seeds",
-                "what activations lose on the way forward, deltas have not yet lost: the product stays",
+                say("±10 %: 1 % to 5 % in theory, and the spread over seeds"),
+                say("what activations lose on the way forward, deltas have not yet lost: the product stays"),
             ),
         ]
     return claims
@@ -118,18 +119,37 @@ def _draw(results: dict[str, Measured], data: str) -> Figure:
     left, right = figure.subplots(1, 2)
     layers = np.arange(1, DEPTH + 1)
     for color, (name, here) in zip(("tab:blue", "tab:orange"), results.items(), strict=True):
-        left.hist(here.singular_values, bins=60, density=True, alpha=0.5, color=color, label=f"{name}, measured")
+        left.hist(
+            here.singular_values,
+            bins=60,
+            density=True,
+            alpha=0.5,
+            color=color,
+            label=say("{name}, measured", name=name),
+        )
         edge = 2 * math.sqrt(here.chi)
         s = np.linspace(0, edge, 400)
         circle = np.sqrt(np.maximum(edge**2 - s**2, 0)) * 4 / (math.pi * edge**2)
-        left.plot(s, circle, color=color, label=f"{name}, quarter circle of theory's χ")
-        left.axvline(here.singular_values.mean(), color=color, linestyle=":", label=f"{name}, mean")
-        for variance, marker, what in ((here.delta, "o-", "delta"), (here.gradient, "s--", "weight gradient")):
+        left.plot(s, circle, color=color, label=say("{name}, quarter circle of theory's χ", name=name))
+        left.axvline(here.singular_values.mean(), color=color, linestyle=":", label=say("{name}, mean", name=name))
+        for variance, marker, what in (
+            (here.delta, "o-", say("delta")),
+            (here.gradient, "s--", say("weight gradient")),
+        ):
             relative = np.exp(np.log(variance / variance[:, -1:]).mean(0))
             size = 9 if color == "tab:blue" else 5  # the flat curves lie on each other
-            right.plot(layers[1:], relative[1:], marker, color=color, markersize=size, label=f"{what}, {name}")
-    left.set(xlabel="singular value of a layer's Jacobian", ylabel="density", title="Jacobians of layers 2 to 5")
-    right.set(xlabel="layer", ylabel="variance, relative to layer 5", yscale="log", title=f"On the way back ({data})")
+            right.plot(layers[1:], relative[1:], marker, color=color, markersize=size, label=listed([what, name]))
+    left.set(
+        xlabel=say("singular value of a layer's Jacobian"),
+        ylabel=say("density"),
+        title=say("Jacobians of layers 2 to 5"),
+    )
+    right.set(
+        xlabel=say("layer"),
+        ylabel=say("variance, relative to layer 5"),
+        yscale="log",
+        title=say("On the way back ({data})", data=data),
+    )
     right.set_xticks(layers[1:])
     for ax in (left, right):
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False, fontsize=8)

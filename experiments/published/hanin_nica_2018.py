@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from scipy import special, stats
 
 from vanishlab import MLP, NetworkConfig, load_data
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "Hanin & Nica 2018: the log of the squared gradient is normal"
@@ -40,32 +41,34 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     error = math.sqrt(variance / len(logs)), variance * math.sqrt(2 / len(logs))  # a normal law's standard errors
     distance = float(stats.kstest(logs, "norm", (-BETA / 2, math.sqrt(BETA))).statistic)
     print(*save_both(_draw(logs, mean, variance), out / "hanin_nica_2018"))
-    reason = f"3 standard errors of {len(logs)} networks about the exact finite-width value"
+    reason = say("3 standard errors of {networks} networks about the exact finite-width value", networks=len(logs))
     return [
         Claim(
-            "log ‖δ_1‖², mean",
-            f"-beta/2 = {-BETA / 2:g}",
+            say("log ‖δ_1‖², mean"),
+            say("-beta/2 = {mean:g}", mean=-BETA / 2),
             mean,
             float(logs.mean()),
             around(mean, absolute=3 * error[0]),
             reason,
         ),
         Claim(
-            "log ‖δ_1‖², variance",
-            f"beta = {BETA:g}",
+            say("log ‖δ_1‖², variance"),
+            say("beta = {beta:g}", beta=BETA),
             variance,
             float(logs.var(ddof=1)),
             around(variance, absolute=3 * error[1]),
             reason,
-            f"predicted is the exact value at width {WIDTH}; beta is its first order in 1/n",
+            say("predicted is the exact value at width {width}; beta is its first order in 1/n", width=WIDTH),
         ),
         Claim(
-            "largest distance of its distribution function from that of N(-beta/2, beta)",
-            "tends to 0",
+            say("largest distance of its distribution function from that of N(-beta/2, beta)"),
+            say("tends to 0"),
             0.0,
             distance,
             (0.0, 1.95 / math.sqrt(len(logs)) + 0.02),
-            "Kolmogorov–Smirnov, one chance in 1,000, and 0.02 for the terms in 1/n² of mean, variance and skewness",
+            say(
+                "Kolmogorov–Smirnov, one chance in 1,000, and 0.02 for the terms in 1/n² of mean, variance and skewness"
+            ),
         ),
     ]
 
@@ -92,16 +95,23 @@ def _draw(logs: np.ndarray, mean: float, variance: float) -> Figure:
     left, right = figure.subplots(1, 2)
     grid = np.linspace(min(logs.min(), -4.0), max(logs.max(), 3.0), 300)
     limit = stats.norm.pdf(grid, -BETA / 2, math.sqrt(BETA))
-    left.hist(logs, bins=30, density=True, alpha=0.4, label=f"{len(logs)} networks")
-    left.plot(grid, limit, color="black", label="N(−β/2, β), the limit")
-    left.plot(grid, stats.norm.pdf(grid, mean, math.sqrt(variance)), "--", color="tab:red", label="exact moments")
-    left.set(xlabel="log ‖δ_1‖²", ylabel="density")
+    left.hist(logs, bins=30, density=True, alpha=0.4, label=say("{networks} networks", networks=len(logs)))
+    left.plot(grid, limit, color="black", label=say("N(−β/2, β), the limit"))
+    left.plot(grid, stats.norm.pdf(grid, mean, math.sqrt(variance)), "--", color="tab:red", label=say("exact moments"))
+    left.set(xlabel="log ‖δ_1‖²", ylabel=say("density"))
     left.legend(frameon=False)
     quantiles = stats.norm.ppf((np.arange(len(logs)) + 0.5) / len(logs), -BETA / 2, math.sqrt(BETA))
     right.plot(quantiles, np.sort(logs), ".", markersize=4)
     right.plot(quantiles[[0, -1]], quantiles[[0, -1]], color="black", linewidth=1)
-    right.set(xlabel="quantile of N(−β/2, β)", ylabel="quantile measured")
-    figure.suptitle(f"{DEPTH} ReLU layers of width {WIDTH}: how far the gradient differs between seeds, β = {BETA:g}")
+    right.set(xlabel=say("quantile of N(−β/2, β)"), ylabel=say("quantile measured"))
+    figure.suptitle(
+        say(
+            "{depth} ReLU layers of width {width}: how far the gradient differs between seeds, β = {beta:g}",
+            depth=DEPTH,
+            width=WIDTH,
+            beta=BETA,
+        )
+    )
     return figure
 
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, load_data, train
 from vanishlab.config import InitializationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "He et al. 2015: ReLU needs twice the variance"
@@ -45,30 +46,30 @@ def measure(quick: bool, out: Path) -> list[Claim]:
             ratios = level[:, 1:] / level[:, :-1] if way == "forward" else level[:, :-1] / level[:, 1:]
             claims.append(
                 Claim(
-                    f"{name}: factor per layer, {way}",
+                    say("{name}: factor per layer, {way}", name=name, way=say(way)),
                     published,
                     factor,
                     float(ratios.mean()),
                     around(factor, share=max(4 * error, 0.02)),
-                    "±2 %, or 4 standard errors where these are more",
+                    say("±2 %, or 4 standard errors where these are more"),
                 )
             )
     claims += [
         Claim(
-            f"He: accuracy, {depth} layers",
-            "converges",
+            say("He: accuracy, {depth} layers", depth=depth),
+            say("converges"),
             None,
             float(accuracies["He"][-1].max()),
             (0.4 if quick else 0.95, 1.0),
-            "well on its way after a third of the steps; chance is 0.1" if quick else "has learnt its digits",
+            say("well on its way after a third of the steps; chance is 0.1") if quick else say("has learnt its digits"),
         ),
         Claim(
-            f"Xavier: accuracy, {depth} layers, best rate",
-            "stalls",
+            say("Xavier: accuracy, {depth} layers, best rate", depth=depth),
+            say("stalls"),
             None,
             float(accuracies["Xavier"][-1].max()),
             (0.0, 0.3),
-            "chance is 0.1",
+            say("chance is 0.1"),
         ),
     ]
     print(*save_both(_draw(levels, accuracies, quick), out / "he_2015"))
@@ -114,20 +115,26 @@ def _draw(levels: dict[str, dict[str, np.ndarray]], accuracies: dict[str, np.nda
         for ax, level, towards in ((there, ways["forward"], layers - 1), (back, ways["backward"], layers[::-1] - 1)):
             level = level / (level[:, :1] if ax is there else level[:, -1:])
             ax.fill_between(layers, *np.percentile(level, [5, 95], axis=0), color=color, alpha=0.2)
-            ax.plot(layers, level.mean(0), "o", markersize=3, color=color, label=f"{name}, mean of seeds")
+            ax.plot(
+                layers, level.mean(0), "o", markersize=3, color=color, label=say("{name}, mean of seeds", name=name)
+            )
             ax.plot(layers, factor**towards, color="black", linewidth=1, linestyle="--")
         rates = (0.01,) if quick else RATES[name]
         steps = np.linspace(0, 200 if quick else 600, len(accuracies[name]))
         for rate, curve, style in zip(rates, accuracies[name].T, ("-", "--", "-.", ":"), strict=False):
-            learning.plot(steps, curve, style, color=color, label=f"{name}, rate {rate:g}")
-    there.set(ylabel="activation², layer l / layer 1", title="forward")
-    back.set(ylabel="delta², layer l / last hidden layer", title="backward")
+            learning.plot(steps, curve, style, color=color, label=say("{name}, rate {rate:g}", name=name, rate=rate))
+    there.set(ylabel=say("activation², layer l / layer 1"), title=say("forward"))
+    back.set(ylabel=say("delta², layer l / last hidden layer"), title=say("backward"))
     for ax in (there, back):
-        ax.set(yscale="log", xlabel="layer (1 = nearest the input)")
+        ax.set(yscale="log", xlabel=say("layer (1 = nearest the input)"))
         ax.legend(frameon=False, loc="lower left" if ax is there else "lower right")
-    learning.set(xlabel="step", ylabel="accuracy on the training digits", ylim=(0, 1.02), title="training")
-    learning.legend(frameon=False, fontsize="small", loc="center right")
-    figure.suptitle("ReLU, He's and Xavier's weights: factors 1 and 1/2 per layer (dashed), bands of 90 % of the seeds")
+    learning.set(
+        xlabel=say("step"), ylabel=say("accuracy on the training digits"), ylim=(0, 1.02), title=say("training")
+    )
+    learning.legend(frameon=False, fontsize="small", loc="best")
+    figure.suptitle(
+        say("ReLU, He's and Xavier's weights: factors 1 and 1/2 per layer (dashed), bands of 90 % of the seeds")
+    )
     return figure
 
 

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, train
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.recording.record import Record
 from vanishlab.theory import first_moment, fourth_moments, length_slope, second_moment
@@ -48,13 +49,13 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     error_mean = 1 / math.sqrt(WIDTH * len(seeds))
     error_variance = math.sqrt(f / WIDTH / (1 - s**2) / len(seeds))
     error_factor = FACTOR * math.sqrt(b / WIDTH / factors.size)
-    within = "4 standard errors at this width and number of seeds, were all inputs alike"
+    within = say("4 standard errors at this width and number of seeds, were all inputs alike")
     mean = float(first_moment("selu", 1.0))
     return [
-        Claim("E selu(z), z ~ N(0, 1)", "0", 0.0, mean, around(0.0, absolute=1e-9), "quadrature"),
-        Claim("E selu(z)²", "1", 1.0, float(second_moment("selu", 1.0)), around(1.0, absolute=1e-9), "quadrature"),
+        Claim("E selu(z), z ~ N(0, 1)", "0", 0.0, mean, around(0.0, absolute=1e-9), say("quadrature")),
+        Claim("E selu(z)²", "1", 1.0, float(second_moment("selu", 1.0)), around(1.0, absolute=1e-9), say("quadrature")),
         Claim(
-            f"mean of h after {DEPTH} layers",
+            say("mean of h after {depth} layers", depth=DEPTH),
             "0",
             0.0,
             float(means[:, -1].mean()),
@@ -62,21 +63,21 @@ def measure(quick: bool, out: Path) -> list[Claim]:
             within,
         ),
         Claim(
-            f"variance of h after {DEPTH} layers",
+            say("variance of h after {depth} layers", depth=DEPTH),
             "1",
             1.0,
             float(variances[:, -1].mean()),
             around(1.0, absolute=4 * error_variance),
             within,
-            f"a deviation shrinks by {s:.3f} per layer: that is the pull",
+            say("a deviation shrinks by {s:.3f} per layer: that is the pull", s=s),
         ),
         Claim(
-            "factor of ‖delta‖² per layer, mean",
+            say("factor of ‖delta‖² per layer, mean"),
             "1.0716",
             FACTOR,
             float(factors.mean()),
             around(FACTOR, absolute=max(4 * error_factor, 0.01 * FACTOR)),
-            "±1 %, or 4 standard errors where these are more",
+            say("±1 %, or 4 standard errors where these are more"),
         ),
     ]
 
@@ -98,25 +99,29 @@ def _draw(variances: dict[float, np.ndarray], deltas: np.ndarray) -> Figure:
     left, right = figure.subplots(1, 2)
     layers = np.arange(1, DEPTH + 1)
     for start, values in variances.items():
-        (line,) = left.plot(layers, values.mean(0), "o-", markersize=3, label=f"inputs of variance {start:g}")
+        (line,) = left.plot(
+            layers, values.mean(0), "o-", markersize=3, label=say("inputs of variance {start:g}", start=start)
+        )
         if start == 1.0:
             left.fill_between(
                 layers,
                 *np.percentile(values, [5, 95], axis=0),
                 color=line.get_color(),
                 alpha=0.2,
-                label="90 % of seeds",
+                label=say("90 % of seeds"),
             )
     left.axhline(1.0, color="black", linewidth=1, linestyle="--")
-    left.set(xlabel="layer (1 = nearest the input)", ylabel="variance of h", ylim=(0, None))
+    left.set(xlabel=say("layer (1 = nearest the input)"), ylabel=say("variance of h"), ylim=(0, None))
     left.legend(frameon=False)
     ratios = deltas / deltas[:, -1:]
-    right.fill_between(layers, *np.percentile(ratios, [5, 95], axis=0), alpha=0.2, label="90 % of seeds")
-    right.plot(layers, ratios.mean(0), "o-", markersize=3, label="mean")
-    right.plot(layers, FACTOR ** (DEPTH - layers), color="black", linestyle="--", linewidth=1, label="1.0716 per layer")
-    right.set(xlabel="layer (1 = nearest the input)", ylabel=f"‖δ_l‖² / ‖δ_{DEPTH}‖²", yscale="log")
+    right.fill_between(layers, *np.percentile(ratios, [5, 95], axis=0), alpha=0.2, label=say("90 % of seeds"))
+    right.plot(layers, ratios.mean(0), "o-", markersize=3, label=say("mean"))
+    right.plot(
+        layers, FACTOR ** (DEPTH - layers), color="black", linestyle="--", linewidth=1, label=say("1.0716 per layer")
+    )
+    right.set(xlabel=say("layer (1 = nearest the input)"), ylabel=f"‖δ_l‖² / ‖δ_{DEPTH}‖²", yscale="log")
     right.legend(frameon=False)
-    figure.suptitle("SELU: activations come back to variance 1, the gradient grows gently on its way back")
+    figure.suptitle(say("SELU: activations come back to variance 1, the gradient grows gently on its way back"))
     return figure
 
 

@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vanishlab import MLP, NetworkConfig
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "Lu et al. 2019: networks born dead"
@@ -46,20 +47,20 @@ def measure(quick: bool, out: Path) -> list[Claim]:
         share = 1 - (1 - 0.5**width) ** (LAYERS - 1)
         claims += [
             Claim(
-                f"networks born dead at width {width}, %",
+                say("networks born dead at width {width}, %", width=width),
                 published,
                 expected,
                 both[width],
                 (max(low, bounds[0]), min(high, bounds[1])),
-                "what is published, and ±1 point, or 4 standard errors where these are more",
+                say("what is published, and ±1 point, or 4 standard errors where these are more"),
             ),
             Claim(
-                f"dead on x > 0 or on x < 0 at width {width}, mean of the two, %",
+                say("dead on x > 0 or on x < 0 at width {width}, mean of the two, %", width=width),
                 "–",
                 100 * share,
                 half[width],
                 around(100 * share, absolute=4 * _error(share, networks)),
-                f"4 standard errors of {networks} networks",
+                say("4 standard errors of {networks} networks", networks=networks),
             ),
         ]
     print(*save_both(_draw(both, half, chances), out / "lu_2019"))
@@ -104,15 +105,15 @@ def _draw(both: dict[int, float], half: dict[int, float], chances: dict[int, np.
     ax = figure.subplots()
     for color, (width, chance) in zip(("tab:blue", "tab:orange", "tab:red"), chances.items(), strict=True):
         layers = np.arange(2, len(chance) + 2)  # with the readout
-        ax.plot(layers[1:], chance[1:], color=color, label=f"width {width}: dead everywhere")
+        ax.plot(layers[1:], chance[1:], color=color, label=say("width {width}: dead everywhere", width=width))
         ax.plot(layers, 100 * (1 - (1 - 0.5**width) ** (layers - 1)), "--", color=color, linewidth=1,
-                label=f"width {width}: dead on a half-line")  # fmt: skip
+                label=say("width {width}: dead on a half-line", width=width))  # fmt: skip
         ax.plot(LAYERS, both[width], "o", color=color)
         ax.plot(LAYERS, half[width], "s", color=color, markerfacecolor="white")
-    ax.set(xlabel="layers (the readout is one of them)", ylabel="networks born dead, %", yscale="log")
+    ax.set(xlabel=say("layers (the readout is one of them)"), ylabel=say("networks born dead, %"), yscale="log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(loc="outside right center", frameon=False, title="lines: theory; marks: measured")
-    ax.set_title("ReLU networks of one input that start as a constant")
+    figure.legend(loc="outside right center", frameon=False, title=say("lines: theory; marks: measured"))
+    ax.set_title(say("ReLU networks of one input that start as a constant"))
     return figure
 
 

@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vanishlab import MLP, InputError, NetworkConfig, load_data
+from vanishlab.language.refusals import in_words
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.training.descent import descend
 
@@ -34,24 +36,29 @@ Layers = list[tuple[Tensor, Tensor]]  # W (run, fan_out, fan_in) and b (run, fan
 
 def measure(quick: bool, out: Path) -> list[Claim]:
     if quick:
-        raise NotMeasuredError("takes minutes, and says something at the end of training only")
+        raise NotMeasuredError(say("takes minutes, and says something at the end of training only"))
     try:
         data = load_data("mnist")
     except InputError as error:
-        raise NotMeasuredError(f"needs MNIST: {error}") from error
+        raise NotMeasuredError(say("needs MNIST: {error}", error=in_words(error))) from error
     x = torch.from_numpy(data.x * (255 / 256)).float()
     y = functional.one_hot(torch.from_numpy(data.y), 10).float()
     accuracies = {depth: _train(depth, x, y) for depth in PUBLISHED}  # (epoch, run)
     print(*save_both(_draw(accuracies), out / "nielsen_accuracy"))
     return [
         Claim(
-            f"validation accuracy, hidden layers: {depth}, %",
+            say("validation accuracy, hidden layers: {depth}, %", depth=depth),
             f"{published:.2f}",
             None,
             float(accuracies[depth][-1].mean()),
             around(published, absolute=margin),
-            f"±{margin:g}: his is one seed" + (", and four layers scatter more" if margin > 0.6 else ""),
-            f"the seeds' accuracies are {', '.join(f'{each:.2f}' for each in accuracies[depth][-1])}",
+            say("±{margin:g}: his is one seed, and four layers scatter more", margin=margin)
+            if margin > 0.6
+            else say("±{margin:g}: his is one seed", margin=margin),
+            say(
+                "the seeds' accuracies are {accuracies}",
+                accuracies=", ".join(f"{each:.2f}" for each in accuracies[depth][-1]),
+            ),
         )
         for depth, (published, margin) in PUBLISHED.items()
     ]
@@ -102,17 +109,19 @@ def _draw(accuracies: dict[int, np.ndarray]) -> Figure:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for depth, curves in accuracies.items():
-        (line,) = left.plot(np.arange(1, len(curves) + 1), curves.mean(1), label=f"hidden layers: {depth}")
+        (line,) = left.plot(
+            np.arange(1, len(curves) + 1), curves.mean(1), label=say("hidden layers: {depth}", depth=depth)
+        )
         left.fill_between(np.arange(1, len(curves) + 1), curves.min(1), curves.max(1), alpha=0.2)
         right.plot([depth] * curves.shape[1], curves[-1], "_", markersize=14, color=line.get_color())
         right.errorbar(depth + 0.15, *PUBLISHED[depth], fmt="o", color="0.3", capsize=3,
-                       label="Nielsen, and the tolerance" if depth == 1 else None)  # fmt: skip
-    left.set(xlabel="epoch", ylabel="validation accuracy, %, mean and range of the seeds", ylim=(90, 98))
+                       label=say("Nielsen, and the tolerance") if depth == 1 else None)  # fmt: skip
+    left.set(xlabel=say("epoch"), ylabel=say("validation accuracy, %, mean and range of the seeds"), ylim=(90, 98))
     left.legend(frameon=False, loc="lower right")
-    right.set(xlabel="hidden layers", ylabel="validation accuracy at the end, %")
+    right.set(xlabel=say("hidden layers"), ylabel=say("validation accuracy at the end, %"))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.legend(frameon=False, loc="lower left")
-    figure.suptitle("Sigmoid layers of 30 on MNIST: more of them do not help")
+    figure.suptitle(say("Sigmoid layers of 30 on MNIST: more of them do not help"))
     return figure
 
 

@@ -28,6 +28,8 @@ from torch.nn import functional
 
 from vanishlab import MLP, InputError, NetworkConfig, load_data
 from vanishlab.data import ENVIRONMENT_VARIABLE
+from vanishlab.language.refusals import in_words
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.theory import second_moment, slope_second_moment
 from vanishlab.training.descent import descend
@@ -51,13 +53,13 @@ def measure(quick: bool, out: Path) -> list[Claim]:
             published, ratios = FIRST_LAST[when], history[epoch, :, 0] / history[epoch, :, -1]  # (run,)
             claims.append(
                 Claim(
-                    f"4 hidden layers: first norm / last, {when} 500 epochs",
+                    say("4 hidden layers: first norm / last, {when} 500 epochs", when=say(when)),
                     f"{published:.4f}",
                     None,
                     float(np.exp(np.log(ratios).mean())),
                     (published / 2, published * 2),
-                    "factor 2: his is one seed",
-                    f"the seeds lie between {ratios.min():.4f} and {ratios.max():.4f}",
+                    say("factor 2: his is one seed"),
+                    say("the seeds lie between {low:.4f} and {high:.4f}", low=ratios.min(), high=ratios.max()),
                 )
             )
     print(*save_both(_draw(norms, history), out / "nielsen_chapter5"))
@@ -68,11 +70,13 @@ def _mnist(quick: bool) -> tuple[Tensor, Tensor]:
     """Return the first images (1000, 784), pixels / 256, and one-hot labels (1000, 10)."""
     folder = os.environ.get(ENVIRONMENT_VARIABLE)
     if quick and not (folder and (Path(folder) / "mnist.npz").is_file()):
-        raise NotMeasuredError(f"needs MNIST: mnist.npz in a folder that {ENVIRONMENT_VARIABLE} names")
+        raise NotMeasuredError(
+            say("needs MNIST: mnist.npz in a folder that {variable} names", variable=ENVIRONMENT_VARIABLE)
+        )
     try:
         data = load_data("mnist")
     except InputError as error:
-        raise NotMeasuredError(f"needs MNIST: {error}") from error
+        raise NotMeasuredError(say("needs MNIST: {error}", error=in_words(error))) from error
     x = torch.from_numpy(data.x[:EXAMPLES] * (255 / 256)).float()
     return x, functional.one_hot(torch.from_numpy(data.y[:EXAMPLES]), 10).float()
 
@@ -110,12 +114,16 @@ def _start(depth: int, norms: np.ndarray) -> list[Claim]:
         low, high = np.percentile(norms[:, layer], [2.5, 97.5])
         claims.append(
             Claim(
-                f"{depth} hidden layers, layer {layer + 1}: share of the seeds whose norm is below his",
-                f"norm {published:.4f}",
+                say(
+                    "{depth} hidden layers, layer {layer}: share of the seeds whose norm is below his",
+                    depth=depth,
+                    layer=layer + 1,
+                ),
+                say("norm {published:.4f}", published=published),
                 None,
                 float((norms[:, layer] < published).mean()),
                 (0.025, 0.975),
-                f"inside the band of 95 % of the seeds, {low:.4f} to {high:.4f}",
+                say("inside the band of 95 % of the seeds, {low:.4f} to {high:.4f}", low=low, high=high),
             )
         )
     return claims
@@ -129,13 +137,13 @@ def _neighbours(norms: dict[int, np.ndarray], mean_square: float) -> list[Claim]
         his = [np.log(np.divide(values[:-1], values[1:]))[part] for values in NORMS.values()]
         claims.append(
             Claim(
-                f"ratio of neighbouring norms, {name}, geometric mean",
+                say("ratio of neighbouring norms, {name}, geometric mean", name=say(name)),
                 f"{np.exp(np.concatenate(his).mean()):.3f}",
                 theory,
                 float(np.exp(np.concatenate(logs).mean())),
                 around(theory, share=0.05),
-                "±5 % of theory: at width 30 the mean log lies some 2 % below the log of the mean square",
-                "published is the geometric mean over his three networks, one seed each",
+                say("±5 % of theory: at width 30 the mean log lies some 2 % below the log of the mean square"),
+                say("published is the geometric mean over his three networks, one seed each"),
             )
         )
         q = 1.0 + float(second_moment("sigmoid", q))  # settled from layer 2 on, to 1 in 200
@@ -151,9 +159,11 @@ def _draw(norms: dict[int, np.ndarray], history: np.ndarray | None) -> Figure:
         low, middle, high = np.percentile(values, [2.5, 50, 97.5], axis=0)
         bar = axes[0].errorbar(layers, middle, (middle - low, high - middle), fmt="_", markersize=10)
         axes[0].plot(layers, NORMS[depth], "o", color=bar[0].get_color())
-        handles.append(Line2D([], [], color=bar[0].get_color(), label=f"{depth} hidden layers, 95 % of the seeds"))
+        handles.append(
+            Line2D([], [], color=bar[0].get_color(), label=say("{depth} hidden layers, 95 % of the seeds", depth=depth))
+        )
     handles.append(Line2D([], [], color="0.3", marker="o", linestyle="none", label="Nielsen"))
-    axes[0].set(xlabel="layer (1 = nearest the input)", ylabel="‖mean delta‖ at the start", yscale="log")
+    axes[0].set(xlabel=say("layer (1 = nearest the input)"), ylabel=say("‖mean delta‖ at the start"), yscale="log")
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend(handles=handles, frameon=False, loc="lower right")
     if history is not None:
@@ -161,10 +171,12 @@ def _draw(norms: dict[int, np.ndarray], history: np.ndarray | None) -> Figure:
         for layer in range(history.shape[2]):
             low, middle, high = np.percentile(history[:, :, layer], [10, 50, 90], axis=1)
             axes[1].fill_between(epochs, low, high, alpha=0.2)
-            axes[1].plot(epochs, middle, label=f"layer {layer + 1}")
-        axes[1].set(xlabel="epoch (one update)", ylabel="‖mean delta‖, median and 80 % of the seeds", yscale="log")
+            axes[1].plot(epochs, middle, label=say("layer {layer}", layer=layer + 1))
+        axes[1].set(
+            xlabel=say("epoch (one update)"), ylabel=say("‖mean delta‖, median and 80 % of the seeds"), yscale="log"
+        )
         axes[1].legend(frameon=False, ncols=2)
-    figure.suptitle("Sigmoid layers of 30 on MNIST: early layers get less to learn from")
+    figure.suptitle(say("Sigmoid layers of 30 on MNIST: early layers get less to learn from"))
     return figure
 
 

@@ -26,6 +26,7 @@ from matplotlib.ticker import NullLocator
 from vanishlab import MLP, NetworkConfig, jacobian_singular_values
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import ActivationName, InitializationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.theory import length_fixed_point
 from vanishlab.theory.gaussian.quadrature import expect
@@ -65,13 +66,17 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     print(*save_both(_draw(kinds, squares, depths, seeds), out / "pennington_2017"))
     claims = []
     edge_share = 0.25 if quick else 0.15
-    edge = f"±{edge_share:.0%}: at width {width} the largest lies below its limit by about n^(-2/3)"
+    edge = say(
+        "±{share:.0%}: at width {width} the largest lies below its limit by about n^(-2/3)",
+        share=edge_share,
+        width=width,
+    )
     for name, limit in (("linear gaussian", 9**9 / 8**8), ("relu orthogonal", 8**8 / 7**7)):
         values = squares[name][depths.index(8)]  # (seed, k)
         largest = float((values.max(1) / values.mean(1)).mean())
         claims.append(
             Claim(
-                f"largest s^2 / mean s^2, 8 layers, {name}",
+                say("largest s^2 / mean s^2, 8 layers, {name}", name=name),
                 "(L+1)^(L+1) / L^L" if name == "linear gaussian" else "L^L / (L-1)^(L-1)",
                 limit,
                 largest,
@@ -86,12 +91,16 @@ def measure(quick: bool, out: Path) -> list[Claim]:
         error = float(spread.std(ddof=1) / math.sqrt(seeds))
         claims.append(
             Claim(
-                f"relative variance of s^2, {depth} layers, {kind.name}",
+                say("relative variance of s^2, {depth} layers, {network}", depth=depth, network=kind.name),
                 PUBLISHED[kind.name],
                 predicted,
                 float(spread.mean()),
                 around(predicted, share=depth / width, absolute=4 * error),
-                f"4 standard errors of {seeds} networks, and L / n = {depth / width:.0%} for the finite width",
+                say(
+                    "4 standard errors of {seeds} networks, and L / n = {share:.0%} for the finite width",
+                    seeds=seeds,
+                    share=depth / width,
+                ),
             )
         )
     return claims
@@ -146,14 +155,14 @@ def _draw(kinds: list[Kind], squares: dict[str, list[np.ndarray]], depths: tuple
         values = squares[kind.name][depths.index(8)]
         scaled = np.sqrt(values / values.mean(1, keepdims=True))  # (seed, k)
         right.plot(np.linspace(0, 1, scaled.shape[1]), scaled.mean(0)[::-1], color=color, linestyle=style)
-    left.set(xlabel="layers L", ylabel="relative variance of s²", xscale="log", yscale="log")
+    left.set(xlabel=say("layers L"), ylabel=say("relative variance of s²"), xscale="log", yscale="log")
     left.set_xticks(depths, [str(depth) for depth in depths])
     left.xaxis.set_minor_locator(NullLocator())
-    left.set_title("Spread of s²: measured (range) and theory (lines)")
+    left.set_title(say("Spread of s²: measured (range) and theory (lines)"))
     right.set(
-        xlabel="rank, smallest to largest",
-        ylabel="s / root mean square",
-        title=f"Singular values, 8 layers (mean over {seeds} networks)",
+        xlabel=say("rank, smallest to largest"),
+        ylabel=say("s / root mean square"),
+        title=say("Singular values, 8 layers (mean over {seeds} networks)", seeds=seeds),
     )
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from scipy import optimize
 
 from vanishlab import MLP, NetworkConfig
+from vanishlab.language.sentences import say
 from vanishlab.network.mlp import Block
 from vanishlab.plots import save_both
 from vanishlab.theory import critical_point, mean_field
@@ -39,10 +40,12 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     claims = []
     for sigma_b2, published in LINE.items():
         point, (sigma_w2, q) = critical_point("tanh", math.sqrt(sigma_b2)), _critical(sigma_b2)
-        what = f"at sigma_b² = {sigma_b2:g}"
-        claims.append(_on_the_line(f"sigma_w² where chi = 1, {what}", published, sigma_w2, point.sigma_w**2))
+        what = say("at sigma_b² = {sigma_b2:g}", sigma_b2=sigma_b2)
+        claims.append(
+            _on_the_line(say("sigma_w² where chi = 1, {what}", what=what), published, sigma_w2, point.sigma_w**2)
+        )
         if sigma_b2 in CRITICAL_Q:
-            claims.append(_on_the_line(f"q* there, {what}", CRITICAL_Q[sigma_b2], q, point.q_star))
+            claims.append(_on_the_line(say("q* there, {what}", what=what), CRITICAL_Q[sigma_b2], q, point.q_star))
     width, seeds = (300, range(4)) if quick else (1000, range(10))
     measured = {phase: _propagate(sigma_w2, width, seeds) for phase, sigma_w2 in POINTS.items()}
     for phase, sigma_w2 in POINTS.items():
@@ -56,12 +59,18 @@ def measure(quick: bool, out: Path) -> list[Claim]:
             error = one / math.sqrt(width * len(seeds) * (1 - math.exp(-2 / xi)))
             claims.append(
                 Claim(
-                    f"{name}*, {phase} (sigma_w² = {sigma_w2:g}), networks of width {width}",
+                    say(
+                        "{name}*, {phase} (sigma_w² = {sigma_w2:g}), networks of width {width}",
+                        name=name,
+                        phase=say(phase),
+                        sigma_w2=sigma_w2,
+                        width=width,
+                    ),
                     "–",
                     fixed,
                     float(value[:, SETTLED:].mean()),
                     around(fixed, absolute=4 * error + 0.01),
-                    "4 standard errors at this width, and 0.01 for the way still to go",
+                    say("4 standard errors at this width, and 0.01 for the way still to go"),
                 )
             )
     print(*save_both(_draw(measured), out / "poole_2016"))
@@ -77,7 +86,7 @@ def _on_the_line(result: str, published: str, predicted: float, measured: float)
         predicted,
         measured,
         around(float(published), absolute=margin),
-        "1e-5, and half of the last digit; predicted: this script's quadrature, measured: `theory.critical_point`",
+        say("1e-5, and half of the last digit; predicted: this script's quadrature, measured: `theory.critical_point`"),
     )
 
 
@@ -124,9 +133,9 @@ def _draw(measured: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     biases = np.linspace(0.0, 0.4, 41) ** 2
     line = [critical_point("tanh", math.sqrt(sigma_b2)).sigma_w ** 2 for sigma_b2 in biases]
     plane.plot(line, biases, color="black", label="χ = 1")
-    plane.text(0.97, 0.12, "order", color="tab:blue")
-    plane.text(2.45, 0.02, "chaos", color="tab:red")
-    plane.plot([float(value) for value in LINE.values()], list(LINE), "o", color="black", label="published")
+    plane.text(0.97, 0.12, say("order"), color="tab:blue")
+    plane.text(2.45, 0.02, say("chaos"), color="tab:red")
+    plane.plot([float(value) for value in LINE.values()], list(LINE), "o", color="black", label=say("published"))
     plane.set(xlabel="σ_w²", ylabel="σ_b²", xlim=(0.9, 2.8), ylim=(-0.004, 0.16))
     layers = np.arange(1, DEPTH + 1)
     for color, (phase, values) in zip(("tab:blue", "tab:red"), measured.items(), strict=True):
@@ -136,12 +145,16 @@ def _draw(measured: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
             ax.fill_between(layers, value.min(0), value.max(0), color=color, alpha=0.2)
             ax.plot(layers, value.mean(0), "o", markersize=3, color=color, label=f"σ_w² = {POINTS[phase]:g}")
             ax.axhline(fixed, color=color, linestyle="--", linewidth=1)
-    variances.set(ylabel="q: variance of the pre-activations", xlabel="layer (1 = nearest the input)", ylim=(0, None))
-    correlations.set(ylabel="c: correlation of two inputs", xlabel="layer (1 = nearest the input)", ylim=(-0.1, 1.05))
+    variances.set(
+        ylabel=say("q: variance of the pre-activations"), xlabel=say("layer (1 = nearest the input)"), ylim=(0, None)
+    )
+    correlations.set(
+        ylabel=say("c: correlation of two inputs"), xlabel=say("layer (1 = nearest the input)"), ylim=(-0.1, 1.05)
+    )
     for ax in (plane, variances, correlations):
         ax.legend(frameon=False)
     figure.suptitle(
-        "tanh: the line between order and chaos, and networks that settle at theory's fixed points (dashed)"
+        say("tanh: the line between order and chaos, and networks that settle at theory's fixed points (dashed)")
     )
     return figure
 

@@ -33,6 +33,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from vanishlab import GradientRecorder, NetworkConfig, TrainingConfig, load_data, predict, train
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "De & Smith 2020, Xiong et al. 2020: growth in residual networks"
@@ -104,57 +105,79 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     # A sum h + f varies by its cross term 2 h.f, by 4 m b / (m + b)^2 / n, and by |f|^2 itself, 7 b^2 / (m + b)^2 / n
     # (5 / n from W_1 and relu, 2 / n from W_2); the deviations sum this over blocks, for delta there and back.
     rows = [
-        ("no norm: factor of mean h² per block", "2", 2.0, last[0] ** (1 / DOUBLING), math.sqrt(3 / DOUBLING), ""),
-        ("batch norm in the branch: mean h² gained per block", "1", 1.0, (last[1] - 1) / deep, math.sqrt(2), ""),
+        (say("no norm: factor of mean h² per block"), "2", 2.0, last[0] ** (1 / DOUBLING), math.sqrt(3 / DOUBLING), ""),
+        (say("batch norm in the branch: mean h² gained per block"), "1", 1.0, (last[1] - 1) / deep, math.sqrt(2), ""),
         (
-            f"the same: RMS of branch {deep} over RMS of the sum",
-            "of the order of 1/√L",
+            say("the same: RMS of branch {deep} over RMS of the sum", deep=deep),
+            say("of the order of 1/√L"),
             (deep + 1) ** -0.5,
             math.sqrt(normalised.branch[:, -1].mean() / last[1]),
             math.sqrt(2),
             "",
         ),
-        (f"branches / √L: mean h² after {deep} blocks", "–", (1 + 1 / deep) ** deep, last[2], 2.0, "tends to e"),
         (
-            "pre-norm (layer norm): mean h² gained per block",
-            "0.5 to 1.5",
+            say("branches / √L: mean h² after {deep} blocks", deep=deep),
+            "–",
+            (1 + 1 / deep) ** deep,
+            last[2],
+            2.0,
+            say("tends to e"),
+        ),
+        (
+            say("pre-norm (layer norm): mean h² gained per block"),
+            say("0.5 to 1.5"),
             0.5,
             (last[3] - 1) / deep,
             math.sqrt(2),
-            "the published range is a Transformer's, whose attention adds up to 1; without it the lower end holds",
+            say("the published range is a Transformer's, whose attention adds up to 1; without it the lower end holds"),
         ),
-        ("post-norm: mean h² before the norms", "1.5", 1.5, post.moment.mean(), 1.3, ""),
+        (say("post-norm: mean h² before the norms"), "1.5", 1.5, post.moment.mean(), 1.3, ""),
         (
-            f"pre-norm: last block's RMS delta, {deep} blocks over {shallow}",
-            "as 1/√L",
+            say("pre-norm: last block's RMS delta, {deep} blocks over {shallow}", deep=deep, shallow=shallow),
+            say("as 1/√L"),
             falls,
             at_end[0] / at_end[1],
             2.0,
-            "1/√L is the limit of the predicted (1 + L/2)^(-½)",
+            say("1/√L is the limit of the predicted (1 + L/2)^(-½)"),
         ),
-        (f"post-norm: the same, {deep} over {shallow}", "1", 1.0, at_end[2] / at_end[3], 2.0, ""),
         (
-            f"pre-norm: RMS delta of block 1 over block {deep}",
-            "about 1 (a preliminary analysis)",
+            say("post-norm: the same, {deep} over {shallow}", deep=deep, shallow=shallow),
+            "1",
+            1.0,
+            at_end[2] / at_end[3],
+            2.0,
+            "",
+        ),
+        (
+            say("pre-norm: RMS delta of block 1 over block {deep}", deep=deep),
+            say("about 1 (a preliminary analysis)"),
             math.sqrt((1 + deep / 2) / 1.5),
             math.exp(np.log(first_to_last[0]).mean()),
             2.6,
-            "here paper and measurement differ: only the last blocks' gradient is smaller by √L (no attention here). "
-            "On the way back h's gradient grows by the factors by which h grew, so block l is left with 1/√(1 + l/2), "
-            "whatever L is",
+            say(
+                "here paper and measurement differ: only the last blocks' gradient is smaller by √L (no attention "
+                "here). On the way back h's gradient grows by the factors by which h grew, so block l is left with "
+                "1/√(1 + l/2), whatever L is"
+            ),
         ),
         (
-            f"post-norm: RMS delta of block 1 over block {deep}",
-            "below 1 (a preliminary analysis)",
+            say("post-norm: RMS delta of block 1 over block {deep}", deep=deep),
+            say("below 1 (a preliminary analysis)"),
             1.0,
             math.exp(np.log(first_to_last[1]).mean()),
             math.sqrt(3.3 * deep) / 2,
-            "per example it neither grows nor decays without attention: the branch adds what the norm takes. The "
-            f"gradient of the batch does decay towards the input, to {batch:.2f} of the last block's: examples become "
-            "alike with depth, and their gradients add up",
+            say(
+                "per example it neither grows nor decays without attention: the branch adds what the norm takes. The "
+                "gradient of the batch does decay towards the input, to {batch:.2f} of the last block's: examples "
+                "become alike with depth, and their gradients add up",
+                batch=batch,
+            ),
         ),
     ]
-    noise, reason = 4 / math.sqrt(width * seeds), f"four standard errors: {seeds} seeds, width {width}"
+    noise, reason = (
+        4 / math.sqrt(width * seeds),
+        say("four standard errors: {seeds} seeds, width {width}", seeds=seeds, width=width),
+    )
     claims = [
         Claim(result, published, predicted, float(measured), around(predicted, share=noise * deviation), reason, note)
         for result, published, predicted, measured, deviation, note in rows
@@ -177,22 +200,25 @@ def _lab_claims(size: tuple[int, int], deep: int) -> list[Claim]:
     share = 4 * math.sqrt(3 / (DOUBLING - 4) / (width * seeds))
     return [
         Claim(
-            "no norm, branch ends with ReLU, h + relu(W h): the same factor",
+            say("no norm, branch ends with ReLU, h + relu(W h): the same factor"),
             "2",
             predicted,
             measured,
             around(predicted, share=share),
-            f"four standard errors: {seeds} seeds, width {width}",
-            "more than the published 2, which asks for branches of mean 0. ReLU's mean adds up: with r = (mean h) / "
-            "(RMS h), mean h² grows by 2 + 2r/√π; in the limit 2r³/√π + r² - 2r/√π = 1/π, r = 0.801, the factor 2.904",
+            say("four standard errors: {seeds} seeds, width {width}", seeds=seeds, width=width),
+            say(
+                "more than the published 2, which asks for branches of mean 0. ReLU's mean adds up: with r = (mean "
+                "h) / (RMS h), mean h² grows by 2 + 2r/√π; in the limit 2r³/√π + r² - 2r/√π = 1/π, r = 0.801, the "
+                "factor 2.904"
+            ),
         ),
         Claim(
-            "branch scale learned from 0: largest change of RMS h over all layers",
+            say("branch scale learned from 0: largest change of RMS h over all layers"),
             "0",
             0.0,
             float(np.abs(streams - streams[:, :1]).max()),
             (0.0, 0.0),
-            "exact: h + 0",
+            say("exact: h + 0"),
         ),
     ]
 
@@ -203,18 +229,18 @@ def _draw(plain: Growth, scaled: Growth, normalised: Growth, pre: Growth, post: 
     deep = scaled.moment.shape[1]
     block = np.arange(1, deep + 1)
     for color, label, growth, line in (
-        ("tab:red", "no norm: 2^l", plain, 2.0 ** np.arange(1, DOUBLING + 1)),
-        ("tab:blue", "batch norm in the branch: 1 + l", normalised, 1.0 + block),
-        ("tab:green", "pre-norm: 1 + l/2", pre, 1.0 + block / 2),
-        ("tab:purple", "branches / √L: (1 + 1/L)^l", scaled, (1 + 1 / deep) ** block),
-        ("tab:orange", "post-norm, before the norm: 3/2", post, np.full(deep, 1.5)),
+        ("tab:red", say("no norm: 2^l"), plain, 2.0 ** np.arange(1, DOUBLING + 1)),
+        ("tab:blue", say("batch norm in the branch: 1 + l"), normalised, 1.0 + block),
+        ("tab:green", say("pre-norm: 1 + l/2"), pre, 1.0 + block / 2),
+        ("tab:purple", say("branches / √L: (1 + 1/L)^l"), scaled, (1 + 1 / deep) ** block),
+        ("tab:orange", say("post-norm, before the norm: 3/2"), post, np.full(deep, 1.5)),
     ):
         left.plot(np.arange(1, len(line) + 1), growth.moment.mean(0), "o", markersize=3, color=color)
         left.plot(np.arange(1, len(line) + 1), line, color=color, linewidth=1, label=label)
-    left.set(title="Mean h² (lines: theory)", ylabel="mean h² after block l")
+    left.set(title=say("Mean h² (lines: theory)"), ylabel=say("mean h² after block l"))
     for color, label, growth, line in (
-        ("tab:green", "pre-norm: ((1 + L/2) / (1 + l/2))^½", pre, np.sqrt((1 + deep / 2) / (1 + block / 2))),
-        ("tab:orange", "post-norm: 1", post, np.ones(deep)),
+        ("tab:green", say("pre-norm: ((1 + L/2) / (1 + l/2))^½"), pre, np.sqrt((1 + deep / 2) / (1 + block / 2))),
+        ("tab:orange", say("post-norm: 1"), post, np.ones(deep)),
     ):
         rms = np.sqrt(growth.delta / growth.delta[:, -1:])
         right.fill_between(block, rms.min(0), rms.max(0), color=color, alpha=0.2, linewidth=0)
@@ -222,9 +248,9 @@ def _draw(plain: Growth, scaled: Growth, normalised: Growth, pre: Growth, post: 
         right.plot(block, line, color=color, linewidth=1, label=label)
     left.set_yscale("log")
     right.set_ylim(0, None)
-    right.set(title="RMS delta (lines: theory; bands: all seeds)", ylabel="RMS delta at block l / at block L")
+    right.set(title=say("RMS delta (lines: theory; bands: all seeds)"), ylabel=say("RMS delta at block l / at block L"))
     for ax in (left, right):
-        ax.set(xlabel="block l (1 is nearest the input)")
+        ax.set(xlabel=say("block l (1 is nearest the input)"))
         ax.legend(frameon=False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -18,11 +18,12 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from claims import COLUMNS, Claim, NotMeasuredError, cells, show
+from claims import Claim, NotMeasuredError, cells, columns, show
 
 from vanishlab.cli.console import run
 from vanishlab.errors import InputError, check_choice
 from vanishlab.files import output_folder, write_whole
+from vanishlab.language.sentences import listed, say
 
 FOLDER = Path(__file__).parent
 SHARED = ("claims", "run_all")
@@ -69,9 +70,13 @@ def main(
     outcomes = []
     for name in only or SCRIPTS:
         outcomes.append(outcome := _outcome(name, quick, out))
-        show(f"{outcome.source} ({name}.py, {outcome.seconds:.0f} s)", outcome.claims)
-        for line in filter(None, (outcome.failure, outcome.absent and f"not measured: {outcome.absent}")):
-            print(f"{name}: {line}", flush=True)
+        title = say(
+            "{source} ({script}, {seconds:.0f} s)", source=outcome.source, script=f"{name}.py", seconds=outcome.seconds
+        )
+        show(title, outcome.claims)
+        absent = outcome.absent and say("not measured: {reason}", reason=outcome.absent)
+        for line in filter(None, (outcome.failure, absent)):
+            print(say("{name}: {line}", name=name, line=line), flush=True)
     table = markdown(outcomes, quick)
     write_whole(out / "table.md", lambda file: file.write(table.encode()))
     if write is not None:
@@ -79,9 +84,10 @@ def main(
         write_whole(write, lambda file: file.write(f"{before}{BEGIN}\n{table}{END}{after}".encode()))
     rows = [claim for outcome in outcomes for claim in outcome.claims]
     failed = [outcome.script for outcome in outcomes if not outcome.holds]
-    print(f"{sum(claim.holds for claim in rows)} of {len(rows)} rows hold; table in {out / 'table.md'}")
+    holding = sum(claim.holds for claim in rows)
+    print(say("{count} of {all} rows hold; table in {path}", count=holding, all=len(rows), path=out / "table.md"))
     if failed:
-        print(f"does not hold: {', '.join(failed)}", file=sys.stderr)
+        print(say("does not hold: {scripts}", scripts=listed(failed)), file=sys.stderr)
         sys.exit(1)
 
 
@@ -97,19 +103,25 @@ def load(name: str) -> ModuleType:
 
 def markdown(outcomes: list[Outcome], quick: bool) -> str:
     """Return the whole table as Markdown, a part for each script."""
-    size = "`--quick`, " if quick else ""
     lines = [
-        f"Measured with {size}torch {torch.__version__} on {platform.system()} ({platform.machine()}), "
-        f"{sum(outcome.seconds for outcome in outcomes) / 60:.0f} minutes in all.",
+        say(
+            "Measured with {size}torch {version} on {system} ({machine}), {minutes:.0f} minutes in all.",
+            size="`--quick`, " if quick else "",
+            version=torch.__version__,
+            system=platform.system(),
+            machine=platform.machine(),
+            minutes=sum(outcome.seconds for outcome in outcomes) / 60,
+        )
     ]
     for outcome in outcomes:
         lines += ["", f"### [{outcome.source}]({outcome.script}.py)", ""]
         if outcome.failure or outcome.absent:
-            lines.append(f"Not measured: {outcome.failure or outcome.absent}")
+            lines.append(say("Not measured: {reason}", reason=outcome.failure or outcome.absent))
         else:
-            lines += [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+            lines += [_line(columns()), _line(["---"] * len(columns()))]
             lines += [_line(cells(claim)) for claim in outcome.claims]
-            lines += ["", *(f"*{claim.result}*: {claim.note}.  " for claim in outcome.claims if claim.note)]
+            noted = [claim for claim in outcome.claims if claim.note]
+            lines += ["", *(say("*{result}*: {note}.  ", result=each.result, note=each.note) for each in noted)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -123,8 +135,8 @@ def _outcome(name: str, quick: bool, out: Path) -> Outcome:
         absent = str(reason)
     except Exception as error:  # one script's failure is not the others'
         traceback.print_exc()
-        failure = f"failed, {type(error).__name__}: {error}"
-    return Outcome(name, module.SOURCE, claims, time.perf_counter() - start, failure, absent)
+        failure = say("failed, {kind}: {error}", kind=type(error).__name__, error=error)
+    return Outcome(name, say(module.SOURCE), claims, time.perf_counter() - start, failure, absent)
 
 
 def _split(path: Path) -> tuple[str, str]:
@@ -135,9 +147,9 @@ def _split(path: Path) -> tuple[str, str]:
     return text.split(BEGIN)[0], text.split(END)[1]
 
 
-def _line(entries: list[str] | tuple[str, ...]) -> str:
+def _line(entries: list[str]) -> str:
     return "| " + " | ".join(entry.replace("|", "\\|") for entry in entries) + " |"
 
 
 if __name__ == "__main__":
-    run(main, translated=False)
+    run(main)

@@ -23,6 +23,7 @@ from matplotlib.ticker import NullLocator
 
 from vanishlab import MLP, Dataset, NetworkConfig, TrainingConfig, load_data, train
 from vanishlab.config import InitializationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "Saxe et al. 2014: deep linear networks"
@@ -59,41 +60,55 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     steps = dict(zip(depths, orthogonal[:, 0], strict=True))
     return [
         Claim(
-            f"slope of log best rate against log depth, {depths[0]} to {deepest} layers, orthogonal",
+            say(
+                "slope of log best rate against log depth, {first} to {deepest} layers, orthogonal",
+                first=depths[0],
+                deepest=deepest,
+            ),
             "-1",
             -1.0,
             slope,
             around(-1.0, absolute=0.2 if quick else 0.15),
-            "±0.2: one place on the grid of rates, over a factor of 4 in depth, is 0.17"
+            say("±0.2: one place on the grid of rates, over a factor of 4 in depth, is 0.17")
             if quick
-            else "±0.15: one place on the grid of rates at either end is 0.08, and 2 layers are few for theory",
+            else say("±0.15: one place on the grid of rates at either end is 0.08, and 2 layers are few for theory"),
         ),
         Claim(
-            f"best rate / largest stable rate, {deepest} layers, orthogonal",
+            say("best rate / largest stable rate, {deepest} layers, orthogonal", deepest=deepest),
             "–",
             1.0,
             float(orthogonal[-1, 1] / task.limit(deepest)),
             (0.75, 1.3),
-            "one place on the grid to either side",
+            say("one place on the grid to either side"),
         ),
         Claim(
-            f"steps to learn, {deepest} layers / 4 layers, orthogonal",
-            "1, and a finite delay",
+            say("steps to learn, {deepest} layers / 4 layers, orthogonal", deepest=deepest),
+            say("1, and a finite delay"),
             1.0,
             float(steps[deepest] / steps[4]),
             (0.5, 2.0),
-            "factor 2, where depth and Gaussian weights bring far more",
-            f"{steps[4]:.1f} and {steps[deepest]:.1f} steps: the delay is there, and it levels off with depth",
+            say("factor 2, where depth and Gaussian weights bring far more"),
+            say(
+                "{few:.1f} and {many:.1f} steps: the delay is there, and it levels off with depth",
+                few=steps[4],
+                many=steps[deepest],
+            ),
         ),
         Claim(
-            f"steps to learn, {shared} layers, Gaussian / orthogonal",
-            "above 1, grows with depth",
+            say("steps to learn, {shared} layers, Gaussian / orthogonal", shared=shared),
+            say("above 1, grows with depth"),
             None,
             float(gaussian[-1, 0] / steps[shared]),
             (3.0 if quick else 8.0, np.inf),
-            "a clear gap; its size depends on the seeds",
-            f"{gaussian[0, 0]:.1f} steps at {gaussian_depths[0]} layers and {gaussian[-1, 0]:.0f} at {shared} with "
-            "Gaussian weights: their product's singular values lie far apart, so that no one rate fits them",
+            say("a clear gap; its size depends on the seeds"),
+            say(
+                "{few:.1f} steps at {first} layers and {many:.0f} at {shared} with Gaussian weights: their product's "
+                "singular values lie far apart, so that no one rate fits them",
+                few=gaussian[0, 0],
+                first=gaussian_depths[0],
+                many=gaussian[-1, 0],
+                shared=shared,
+            ),
         ),
     ]
 
@@ -144,15 +159,15 @@ def _draw(
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     axes = figure.subplots(1, 2)
     for column, ax in enumerate(axes):
-        ax.plot(depths, orthogonal[:, column], "o-", label="orthogonal weights")
-        ax.plot(gaussian_depths, gaussian[:, column], "s-", label="Gaussian weights")
-        ax.set(xscale="log", yscale="log", xlabel="layers D")
+        ax.plot(depths, orthogonal[:, column], "o-", label=say("orthogonal weights"))
+        ax.plot(gaussian_depths, gaussian[:, column], "s-", label=say("Gaussian weights"))
+        ax.set(xscale="log", yscale="log", xlabel=say("layers D"))
         ax.set_xticks(depths, [str(depth) for depth in depths])
         ax.xaxis.set_minor_locator(NullLocator())
     limits = [task.limit(depth) for depth in depths]
-    axes[1].plot(depths, limits, "--", color="black", linewidth=1, label="largest stable rate C / (D s²)")
-    axes[0].set(ylabel="steps", title="Steps to learn, at the best rate")
-    axes[1].set(ylabel="learning rate", title="Best rate")
+    axes[1].plot(depths, limits, "--", color="black", linewidth=1, label=say("largest stable rate C / (D s²)"))
+    axes[0].set(ylabel=say("steps"), title=say("Steps to learn, at the best rate"))
+    axes[1].set(ylabel=say("learning rate"), title=say("Best rate"))
     figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, load_data, train
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots import save_both
 from vanishlab.theory import MeanField, critical_point, mean_field
 
@@ -44,12 +45,12 @@ def measure(quick: bool, out: Path) -> list[Claim]:
         factor = float(np.exp((settled[:, 0] - settled[:, -1]).mean() / (settled.shape[1] - 1)))
         claims.append(
             Claim(
-                f"factor of ‖delta‖² per layer, {phase}",
+                say("factor of ‖delta‖² per layer, {phase}", phase=say(phase)),
                 published,
                 theory[phase].chi,
                 factor,
                 around(theory[phase].chi, share=0.04 if quick else 0.015),
-                f"width {width}: ±4 % at 300, ±1.5 % at 1,000",
+                say("width {width}: ±4 % at 300, ±1.5 % at 1,000", width=width),
             )
         )
     depths = (QUICK_DEPTH,) if quick else DEPTHS
@@ -67,13 +68,15 @@ def _deepest(accuracies: dict[str, np.ndarray], theory: dict[str, MeanField]) ->
         bounded = limit < DEPTHS[-1]
         claims.append(
             Claim(
-                f"deepest of {', '.join(map(str, DEPTHS))} that trains, {phase}",
-                "about 6 xi_c",
+                say("deepest of {depths} that trains, {phase}", depths=", ".join(map(str, DEPTHS)), phase=say(phase)),
+                say("about 6 xi_c"),
                 limit if bounded else math.inf,
                 float(max(trained, default=0)),
                 (limit / 2, 2 * limit) if bounded else (DEPTHS[-1], math.inf),
-                "within one doubling" if bounded else "every depth tried",
-                f"accuracies at these depths: {', '.join(f'{each:.2f}' for each in accuracy)}",
+                say("within one doubling") if bounded else say("every depth tried"),
+                say(
+                    "accuracies at these depths: {accuracies}", accuracies=", ".join(f"{each:.2f}" for each in accuracy)
+                ),
             )
         )
     return claims
@@ -86,12 +89,17 @@ def _at_one_depth(accuracies: dict[str, np.ndarray], theory: dict[str, MeanField
         accept = (0.25, 1.0) if scales < 6 else (0.0, 0.25)
         claims.append(
             Claim(
-                f"accuracy of {QUICK_DEPTH} layers ({scales:.1f} xi_c), {phase}",
-                "trains" if scales < 6 else "does not train",
+                say(
+                    "accuracy of {quick_depth} layers ({scales:.1f} xi_c), {phase}",
+                    quick_depth=QUICK_DEPTH,
+                    scales=scales,
+                    phase=say(phase),
+                ),
+                say("trains") if scales < 6 else say("does not train"),
                 None,
                 float(accuracy),
                 accept,
-                "chance is 0.1",
+                say("chance is 0.1"),
             )
         )
     return claims
@@ -126,22 +134,30 @@ def _draw(
         ratio = level / level[:, -1:]
         left.fill_between(layers, ratio.min(0), ratio.max(0), color=COLORS[phase], alpha=0.2)
         left.plot(layers, np.exp(np.log(ratio).mean(0)), "o", markersize=3, color=COLORS[phase],
-                  label=f"{phase}, measured")  # fmt: skip
+                  label=say("{phase}, measured", phase=say(phase)))  # fmt: skip
         left.plot(layers, theory[phase].chi ** (layers[-1] - layers), "--", linewidth=1, color=COLORS[phase],
                   label=f"χ = {theory[phase].chi:.4f}")  # fmt: skip
-    left.set(xlabel="layer (1 = nearest the input)", ylabel="‖δ_l‖² / ‖δ_L‖²", yscale="log")
+    left.set(xlabel=say("layer (1 = nearest the input)"), ylabel="‖δ_l‖² / ‖δ_L‖²", yscale="log")
     left.legend(frameon=False)
     for phase, accuracy in accuracies.items():
-        right.plot(depths, accuracy, "o-", color=COLORS[phase], label=f"{phase}, σ_w² = {POINTS[phase]:.4g}")
+        right.plot(
+            depths, accuracy, "o-", color=COLORS[phase], label=listed([say(phase), f"σ_w² = {POINTS[phase]:.4g}"])
+        )
         if (limit := 6 * theory[phase].xi_c) < 200:
             right.axvline(limit, color=COLORS[phase], linestyle="--", linewidth=1)
             right.text(limit * 1.03, 1.03, "6 ξ_c", color=COLORS[phase])
-    right.set(xlabel="hidden layers", ylabel="accuracy at the best rate", xscale="log", ylim=(0, 1.1), xlim=(4.5, 95))
+    right.set(
+        xlabel=say("hidden layers"),
+        ylabel=say("accuracy at the best rate"),
+        xscale="log",
+        ylim=(0, 1.1),
+        xlim=(4.5, 95),
+    )
     right.xaxis.set_major_locator(FixedLocator(DEPTHS))
     right.xaxis.set_major_formatter(ScalarFormatter())
     right.xaxis.set_minor_locator(NullLocator())
     right.legend(frameon=False, loc="lower left")
-    figure.suptitle("tanh, σ_b² = 0.05: the gradient's factor per layer, and the depth that trains")
+    figure.suptitle(say("tanh, σ_b² = 0.05: the gradient's factor per layer, and the depth that trains"))
     return figure
 
 

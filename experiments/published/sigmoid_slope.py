@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vanishlab import MLP, NetworkConfig, TrainingConfig, load_data, predict, train
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 
 SOURCE = "Hochreiter 1991; Bengio et al. 1994: the sigmoid bound"
@@ -42,23 +43,30 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     predicted = 10.0 ** float((levels[0] - levels[-1]) / (len(levels) - 1))
     print(*save_both(_draw(factors, bounds, predicted), out / "sigmoid_slope"))
     return [
-        Claim("layers that break the bound", "none", 0.0, float((factors > bounds).sum()), (0.0, 0.0), "a theorem"),
         Claim(
-            "sigma_max(W) / 4, mean",
+            say("layers that break the bound"),
+            say("none"),
+            0.0,
+            float((factors > bounds).sum()),
+            (0.0, 0.0),
+            say("a theorem"),
+        ),
+        Claim(
+            say("sigma_max(W) / 4, mean"),
             "–",
             0.25 * 2 / math.sqrt(3),
             float(bounds.mean()),
             around(0.25 * 2 / math.sqrt(3), share=0.05),
-            "±5 %: sigma_max at width 64 lies below its limit by about n^(-2/3)",
+            say("±5 %: sigma_max at width 64 lies below its limit by about n^(-2/3)"),
         ),
         Claim(
-            "factor of ||delta|| per layer, geometric mean",
-            "at most 0.144",
+            say("factor of ||delta|| per layer, geometric mean"),
+            say("at most 0.144"),
             predicted,
             float(np.exp(np.log(factors).mean())),
             around(predicted, share=0.03),
-            "±3 %: width 64",
-            "the slope is 1/4 at z = 0 only; biases and activations of 1/2 keep z away from it, hence below 0.144",
+            say("±3 %: width 64"),
+            say("the slope is 1/4 at z = 0 only; biases and activations of 1/2 keep z away from it, hence below 0.144"),
         ),
     ]
 
@@ -67,14 +75,14 @@ def _draw(factors: np.ndarray, bounds: np.ndarray, predicted: float) -> Figure:
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     ax = figure.subplots()
     layers = np.arange(1, factors.shape[1] + 1)
-    ax.plot(layers, bounds.max(0), "v", color="tab:red", label="largest bound σ_max(W) / 4 of the networks")
-    ax.plot(layers, bounds.min(0), "^", color="tab:red", label="smallest bound")
-    ax.fill_between(layers, factors.min(0), factors.max(0), alpha=0.3, label="measured, lowest to highest")
-    ax.plot(layers, np.median(factors, 0), "o-", markersize=4, label="measured, median")
-    ax.axhline(predicted, color="black", linewidth=1, linestyle="--", label="theory")
-    ax.set(xlabel="layer l (1 is nearest the input)", ylabel="‖δ_l‖ / ‖δ_{l+1}‖", ylim=(0, None))
+    ax.plot(layers, bounds.max(0), "v", color="tab:red", label=say("largest bound σ_max(W) / 4 of the networks"))
+    ax.plot(layers, bounds.min(0), "^", color="tab:red", label=say("smallest bound"))
+    ax.fill_between(layers, factors.min(0), factors.max(0), alpha=0.3, label=say("measured, lowest to highest"))
+    ax.plot(layers, np.median(factors, 0), "o-", markersize=4, label=say("measured, median"))
+    ax.axhline(predicted, color="black", linewidth=1, linestyle="--", label=say("theory"))
+    ax.set(xlabel=say("layer l (1 is nearest the input)"), ylabel="‖δ_l‖ / ‖δ_{l+1}‖", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("Sigmoid: what a layer passes back, and what it can pass back at most")
+    ax.set_title(say("Sigmoid: what a layer passes back, and what it can pass back at most"))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from scipy.special import digamma
 
 from vanishlab import MLP, Dataset, NetworkConfig, Prediction, Record, TrainingConfig, load_data, predict, train
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots import save_both
 
 SOURCE = "Xiao et al. 2018: a thousand plain tanh layers"
@@ -49,56 +50,56 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     deviation = math.sqrt(factors * math.pi**2 / 8 / len(seeds)) / math.log(10)  # of the smallest: of log |N(0, 1)|
     delta = trained["orthogonal"].delta_rms[:, 0, :-1]  # (run, layer)
     kept = float(prediction.delta_rms[0] / prediction.delta_rms[depth - 1])
-    size = f"{depth} layers, {steps} steps"
+    size = say("{depth} layers, {steps} steps", depth=depth, steps=steps)
     return [
         Claim(
-            f"orthogonal: accuracy on the training data, {size}",
-            "trains",
+            say("orthogonal: accuracy on the training data, {size}", size=size),
+            say("trains"),
             None,
             float(trained["orthogonal"].accuracy[:, -1].min()),
             (0.6, 1.0) if quick else (0.95, 1.0),
-            "on its way: chance is 0.1" if quick else "all but a few examples, in every seed",
+            say("on its way: chance is 0.1") if quick else say("all but a few examples, in every seed"),
         ),
         Claim(
-            f"Gaussian: the same, {size}",
+            say("Gaussian: the same, {size}", size=size),
             "–",
             None,
             float(trained["Gaussian"].accuracy[:, -1].max()),
             (0.0, 0.45) if quick else (0.0, 0.3),
-            "not far from chance, in every seed",
+            say("not far from chance, in every seed"),
         ),
         Claim(
-            "orthogonal: RMS delta of layer 1 over the last hidden layer's",
+            say("orthogonal: RMS delta of layer 1 over the last hidden layer's"),
             "1",
             kept,
             float((delta[:, 0] / delta[:, -1]).mean()),
             (kept / 1.5, kept * 1.5),
-            f"factor 1.5: {depth} layers' slopes of tanh, each a mean over {WIDTH} units",
+            say("factor 1.5: {depth} layers' slopes of tanh, each a mean over {width} units", depth=depth, width=WIDTH),
         ),
         Claim(
-            "orthogonal: log10 of the condition number of the weights' product",
+            say("orthogonal: log10 of the condition number of the weights' product"),
             "0",
             0.0,
             conditions[0],
             around(0.0, absolute=1e-3),
-            f"the rounding of float32, 1e-7 in each of {factors} factors",
+            say("the rounding of float32, 1e-7 in each of {factors} factors", factors=factors),
         ),
         Claim(
-            "Gaussian: the same",
+            say("Gaussian: the same"),
             "–",
             spread,
             conditions[1],
             around(spread, absolute=4 * deviation),
-            "four standard deviations of the smallest singular value's log",
-            "almost nothing but one direction is left of what enters or comes back",
+            say("four standard deviations of the smallest singular value's log"),
+            say("almost nothing but one direction is left of what enters or comes back"),
         ),
         Claim(
-            "Gaussian with σ_w² = 1/3: largest norm of a layer's weight gradient",
+            say("Gaussian with σ_w² = 1/3: largest norm of a layer's weight gradient"),
             "–",
             None,
             float(untrained.gradient_norm.max()),
             (0.0, 10 * 3 ** (-depth / 2) if depth < 150 else 0.0),
-            "h and delta lose a factor √3 per layer; 0 where that leaves float32, which ends at 1e-45",
+            say("h and delta lose a factor √3 per layer; 0 where that leaves float32, which ends at 1e-45"),
         ),
     ]
 
@@ -119,17 +120,19 @@ def _draw(trained: dict[str, Record], untrained: Record, prediction: Prediction)
     for color, (name, record) in zip(("tab:blue", "tab:red"), trained.items(), strict=True):
         left.plot(record.step, record.accuracy.T, color=color)
         right.plot(record.layer[:-1], record.delta_rms[:, 0, :-1].T, color=color, linewidth=1)
-        right.plot([], [], color=color, label=f"{name}, σ_w = 1.02")
+        right.plot([], [], color=color, label=listed([say(name), "σ_w = 1.02"]))
     left.axhline(0.1, color="black", linewidth=1, linestyle=":")
-    left.annotate("chance", (0, 0.1), (0, -12), textcoords="offset points")
-    left.set(xlabel="step", ylabel="accuracy on the training data", ylim=(0, 1.03))
-    left.set_title(f"{len(prediction.layer) - 1} plain tanh layers")
-    right.plot(prediction.layer[:-1], prediction.delta_rms[:-1], "k--", linewidth=1, label="theory, σ_w = 1.02")
+    left.annotate(say("chance"), (0, 0.1), (0, -12), textcoords="offset points")
+    left.set(xlabel=say("step"), ylabel=say("accuracy on the training data"), ylim=(0, 1.03))
+    left.set_title(say("{layers} plain tanh layers", layers=len(prediction.layer) - 1))
+    right.plot(prediction.layer[:-1], prediction.delta_rms[:-1], "k--", linewidth=1, label=say("theory, σ_w = 1.02"))
     small = np.where(untrained.delta_rms[0, 0, :-1] > 0, untrained.delta_rms[0, 0, :-1], np.nan)
-    right.plot(untrained.layer[:-1], small, color="tab:gray", label="Gaussian, σ_w² = 1/3 (ends where float32 does)")
+    right.plot(
+        untrained.layer[:-1], small, color="tab:gray", label=say("Gaussian, σ_w² = 1/3 (ends where float32 does)")
+    )
     right.set_yscale("log")
-    right.set(xlabel="layer l (1 is nearest the input)", ylabel="RMS delta per example at the start")
-    right.set_title("What arrives at each layer")
+    right.set(xlabel=say("layer l (1 is nearest the input)"), ylabel=say("RMS delta per example at the start"))
+    right.set_title(say("What arrives at each layer"))
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 

@@ -24,6 +24,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from vanishlab import Dataset, NetworkConfig, TrainingConfig, train
 from vanishlab.config import ActivationName
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both
 from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
 
@@ -52,17 +53,22 @@ def measure(quick: bool, out: Path) -> list[Claim]:
     # counts to second order only.
     share = 0.04 if quick else 0.02
     notes = {
-        ("linear", 32): "of all activations the linear one explodes least (theorem 9), and it still does",
-        ("relu", 256): f"the limit of large batches is {math.pi / (math.pi - 1):.4f}",
+        ("linear", 32): say("of all activations the linear one explodes least (theorem 9), and it still does"),
+        ("relu", 256): say("the limit of large batches is {limit:.4f}", limit=math.pi / (math.pi - 1)),
     }
     return [
         Claim(
-            f"{activation}, batches of {size}: factor of delta² per layer",
+            say("{activation}, batches of {size}: factor of delta² per layer", activation=activation, size=size),
             "–" if activation == "tanh" else f"{published_rate(activation, size):.4f}",
             predicted := batch_norm_rate(activation, size),
             math.exp((logs := np.log(rates[activation, size])).mean()),
             around(predicted, share=share),
-            f"±{100 * share:.0f} %: width {width}, standard error {100 * logs.std(ddof=1) / math.sqrt(seeds):.1f} %",
+            say(
+                "±{share:.0f} %: width {width}, standard error {error:.1f} %",
+                share=100 * share,
+                width=width,
+                error=100 * logs.std(ddof=1) / math.sqrt(seeds),
+            ),
             notes.get((activation, size), ""),
         )
         for activation, size in profiles
@@ -110,11 +116,11 @@ def _draw(profiles: Curves, rates: Curves) -> Figure:
         layers = np.arange(1, logs.shape[1] + 1)
         mean = logs.mean(0) - logs.mean(0)[-1]
         color = f"C{place}"
-        left.plot(layers, np.exp(mean), "o", markersize=4, color=color, label=f"batches of {size}")
+        left.plot(layers, np.exp(mean), "o", markersize=4, color=color, label=say("batches of {size}", size=size))
         left.plot(layers, batch_norm_rate("relu", size) ** (layers[-1] - layers), color=color, linewidth=1)
     left.set_yscale("log")
-    left.set(xlabel="layer l (1 is nearest the input)", ylabel="delta² at layer l / at the last hidden layer")
-    left.set_title("ReLU: growth on the way back (lines: theory)")
+    left.set(xlabel=say("layer l (1 is nearest the input)"), ylabel=say("delta² at layer l / at the last hidden layer"))
+    left.set_title(say("ReLU: growth on the way back (lines: theory)"))
     left.legend(frameon=False)
     x = np.unique(np.geomspace(6, 300, 60).astype(int))
     for activation, color in colors.items():
@@ -127,8 +133,8 @@ def _draw(profiles: Curves, rates: Curves) -> Figure:
     right.axhline(1.0, color="black", linewidth=1)
     right.set_xscale("log", base=2)
     right.xaxis.set_major_formatter(ScalarFormatter())
-    right.set(xlabel="batch size", ylabel="factor of delta² per layer")
-    right.set_title("Rate against batch size (dots: measured)")
+    right.set(xlabel=say("batch size"), ylabel=say("factor of delta² per layer"))
+    right.set_title(say("Rate against batch size (dots: measured)"))
     right.legend(frameon=False)
     return figure
 

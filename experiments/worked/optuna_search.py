@@ -18,6 +18,7 @@ import tyro
 from vanishlab import InputError, NetworkConfig, TrainingConfig, load_data, predict, train
 from vanishlab.cli.console import run
 from vanishlab.cli.tables import print_table
+from vanishlab.language.sentences import say
 
 LEAST = 1e-4  # of delta that must reach the first layer
 ACTIVATIONS, INITIALIZATIONS = ("sigmoid", "tanh", "relu", "selu"), ("torch_default", "xavier_normal", "kaiming_normal")
@@ -82,11 +83,17 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     done = sorted((trial for trial in study.trials if trial.value is not None), key=lambda trial: -trial.value)
     pruned = [trial for trial in study.trials if trial.value is None]
     foreseen = sum("theory" in trial.user_attrs for trial in pruned)
-    columns = ("accuracy", "delta, first / last", *study.trials[0].params)
+    columns = [
+        say("accuracy"),
+        say("delta, first / last"),
+        *(say(each.replace("_", " ")) for each in study.trials[0].params),
+    ]
     rows = [[trial.value, trial.user_attrs["delta, first / last"], *trial.params.values()] for trial in done[:5]]
-    print_table(f"the best of {len(study.trials)} trials", columns, rows)
-    print(f"{foreseen} trials were pruned by theory before training, {len(pruned) - foreseen} diverged")
+    print_table(say("the best of {trials} trials", trials=len(study.trials)), columns, rows)
+    diverged = len(pruned) - foreseen
+    print(say("{pruned} trials were pruned by theory before training, {diverged} diverged",
+              pruned=foreseen, diverged=diverged))  # fmt: skip
 
 
 if __name__ == "__main__":
-    run(main, translated=False)
+    run(main)

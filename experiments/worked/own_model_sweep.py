@@ -22,8 +22,9 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from vanishlab import Record, load_data
 from vanishlab.cli.console import run
-from vanishlab.cli.tables import RATE_COLUMNS, print_table, rate_rows
+from vanishlab.cli.tables import print_table, rate_columns, rate_rows
 from vanishlab.files import output_folder
+from vanishlab.language.sentences import say
 from vanishlab.plots import save_both, three_curves, training_figure
 
 MEASURED = (
@@ -142,10 +143,11 @@ def main(options: tyro.conf.OmitArgPrefixes[Options]) -> None:
     x, y = torch.from_numpy(data.x).float(), torch.from_numpy(data.y)
     record = sweep(options.learning_rates, options.seeds, options.steps, x, y)
     record.save(out / "record.npz")
-    print_table(f"{len(y)} examples of {data.name}, medians over seeds", RATE_COLUMNS, rate_rows(record))
+    title = say("{examples} examples of {data}, medians over seeds", examples=len(y), data=data.name)
+    print_table(title, rate_columns(), rate_rows(record))
     for name, figure in {"three_curves": three_curves(record), "training": training_figure(record)}.items():
         print(*save_both(figure, out / name))
 
 
 if __name__ == "__main__":
-    run(main, translated=True)
+    run(main)

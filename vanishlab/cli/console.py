@@ -30,15 +30,14 @@ def run(
     command: Callable[..., object] | Mapping[str, Callable[..., object]],
     description: str | None = None,
     *,
-    translated: bool = True,
     version: str | None = None,
     defaults: Callable[[Sequence[str]], Mapping[str, Any]] = lambda arguments: {},
 ) -> None:
     """Call `command` (or one of several, by its name) with arguments from the command line, and exit.
 
-    Each command also has the flag --language, the language that holds while it runs, unless its pictures are not
-    `translated`. Without any argument, one of several commands is asked for by printing the help. Exit codes: 0; 2 for
-    a user's mistake, told in one line on stderr; 130 after Ctrl-C. `version` is what --version alone prints.
+    Each command also has the flag --language, the language that holds while it runs. Without any argument, one of
+    several commands is asked for by printing the help. Exit codes: 0; 2 for a user's mistake, told in one line on
+    stderr; 130 after Ctrl-C. `version` is what --version alone prints.
     `defaults` says, of the arguments given, what the command's parameters are where no flag says otherwise.
     """
     program = Path(sys.argv[0]).name.replace("__main__.py", "vanishlab")
@@ -48,7 +47,7 @@ def run(
             if version is not None and sys.argv[1:] == ["--version"]:
                 print(version)
             else:
-                _parse(command, description, translated, defaults(sys.argv[1:]))()
+                _parse(command, description, defaults(sys.argv[1:]))()
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -76,9 +75,7 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _parse(
-    command: Any, description: str | None, translated: bool, defaults: Mapping[str, Any]
-) -> Callable[[], object]:
+def _parse(command: Any, description: str | None, defaults: Mapping[str, Any]) -> Callable[[], object]:
     """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
     calls: list[Callable[[], object]] = []
     if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
@@ -90,8 +87,7 @@ def _parse(
         def later(*args: Any, language: str = "en", **kwargs: Any) -> None:
             calls.append(lambda: _call(function, language, *args, **kwargs))
 
-        if translated:
-            _add_language(later, function)
+        _add_language(later, function)
         if name in sys.argv[1:2]:  # the defaults are those of the command that is called
             _set_defaults(later, defaults)
         return later

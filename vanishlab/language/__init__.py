@@ -5,8 +5,8 @@
     with speaking("zh"):
         say("after {steps} steps", steps=200)
 
-`sentences` says them; `chinese` is the catalogue, made of `chinese_pictures`, `chinese_predictions`,
-`chinese_verdicts` and `chinese_playground`.
+`sentences` says them; `chinese` is the catalogue, made of a file `chinese_PLACE` for each place where sentences are
+shown; `refusals` translates what is refused, `numbers` writes numbers.
 """
 
 from vanishlab.language.sentences import LANGUAGES, LanguageName, listed, say, speaking, spoken, wrapped

@@ -11,10 +11,13 @@ from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.chinese_predictions import PREDICTIONS
+from vanishlab.language.chinese_published import PUBLISHED
+from vanishlab.language.chinese_published_later import PUBLISHED_LATER
+from vanishlab.language.chinese_published_pictures import PUBLISHED_PICTURES
 from vanishlab.language.chinese_report import REPORT
 from vanishlab.language.chinese_terminal import TERMINAL
 from vanishlab.language.chinese_verdicts import VERDICTS
 
 CHINESE: dict[str, str] = (
-    PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT | TERMINAL | EXPERIMENTS
-)
+    PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT | TERMINAL
+) | (EXPERIMENTS | PUBLISHED | PUBLISHED_LATER | PUBLISHED_PICTURES)

@@ -94,4 +94,9 @@ EXPERIMENTS: dict[str, str] = {
     "mean log ratio, worst layer": "对数比的均值，偏离最大的层",
     "its standard error": "其标准误差",
     "dots in the band": "落在波动范围内的数据点",
+    # The worked examples
+    "the best of {trials} trials": "{trials} 次试验中最好的",
+    "{pruned} trials were pruned by theory before training, {diverged} diverged": (
+        "{pruned} 次试验在训练之前被理论剪掉，{diverged} 次发散"
+    ),
 }
