@@ -30,12 +30,13 @@ from vanishlab.analysis.remedies import trial
 from vanishlab.analysis.remedies.advice import REMEDIES
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.rules import depth, layers
-from vanishlab.cli import commands, predictions
+from vanishlab.cli import commands, helping, predictions
 from vanishlab.config import InitializationName
 from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_experiments import EXPERIMENTS
 from vanishlab.language.chinese_findings import FINDINGS
+from vanishlab.language.chinese_help import HELP
 from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
@@ -113,6 +114,22 @@ def sources() -> Iterator[str]:
                 yield ast.literal_eval(node.value)
 
 
+def help_sentences() -> Iterator[str]:
+    """Yield what the help of commands and experiments says, from docstrings and beneath fields."""
+    yield from (commands._DESCRIPTION, "Language of what is drawn and printed: English or Chinese.")
+    for name, command in vars(commands).items():
+        if name.endswith("_command"):
+            yield from helping.sentences(command)
+    for path, tree in SOURCES.items():
+        for node in ast.walk(tree) if Path(path).parent in IN_CHINESE else ():
+            if isinstance(node, ast.ClassDef) and node.name == "Options":
+                yield from helping.fields_of(node).values()
+            elif isinstance(node, ast.FunctionDef) and "\nArgs:" in (ast.get_docstring(node) or ""):
+                summary, arguments = helping.documented(ast.get_docstring(node))
+                yield from (summary, *arguments.values())
+
+
+IN_CHINESE = tuple(Path("experiments", folder) for folder in ("", "published", "worked"))  # benchmarks/ is English
 # What the scripts of published/ call what they compare, by a variable.
 NAMED_IN_PUBLISHED = ("old", "normalized", "layers 1 and 2", "later layers", "orthogonal", "Gaussian")
 TRIALS = (trial.UNTOUCHED, *trial.changes(functional.mse_loss, None, 1))
@@ -146,6 +163,9 @@ TABLES = {
     "trial.name": TRIALS,
     "str(__doc__).splitlines()[0]": tuple(questions()),
     "field.phase": ("ordered", "critical", "chaotic"),
+    "text": tuple(help_sentences()),
+    "summary": (),
+    "english": (),
     "phase": ("ordered", "critical", "chaotic"),
     "way": ("forward", "backward"),
     "when": ("before", "after"),
@@ -251,7 +271,7 @@ def test_every_sentence_is_translated_and_no_translation_is_left_over() -> None:
 
 def test_a_sentence_is_translated_once() -> None:
     catalogues = [PICTURES, PREDICTIONS, VERDICTS, FINDINGS, COORDINATES, PLAYGROUND, NOTEBOOK]
-    catalogues += [REPORT, TERMINAL, EXPERIMENTS, PUBLISHED, PUBLISHED_LATER, PUBLISHED_PICTURES]
+    catalogues += [HELP, REPORT, TERMINAL, EXPERIMENTS, PUBLISHED, PUBLISHED_LATER, PUBLISHED_PICTURES]
     assert len(CHINESE) == sum(map(len, catalogues))
 
 
@@ -263,14 +283,14 @@ def places(sentence: str) -> set[tuple[str, str]]:
 def test_a_translation_has_the_places_of_its_sentence_and_no_english(sentence: str) -> None:
     chinese = CHINESE[sentence]
     assert places(chinese) == places(sentence)
-    assert english(re.sub(r"\{.*?\}", "", chinese)) == set()
+    typed = english(sentence) if sentence in HELP else set()  # names of flags and values
+    assert english(re.sub(r"\{.*?\}", "", chinese)) <= typed
     assert not re.search(r"[\u4e00-\u9fff] ?[,;:()?!]", chinese), "a stop after a Chinese character is a wide one"
 
 
 SHOWN = ("label", "title", "xlabel", "ylabel", "x_label", "y_label")
 WRITERS = ("set_xlabel", "set_ylabel", "set_title", "suptitle", "set_label_text", "text", "annotate", "sweep_figure")
 CLAIMS = ("Claim", "NotMeasuredError")  # whose words a table of published/ shows
-IN_CHINESE = tuple(Path("experiments", folder) for folder in ("", "published", "worked"))  # benchmarks/ is English
 
 
 PRINTERS = ("print", "print_table", "progress_bar", "progress", "counted", "status", "add_task", "add_column")

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from vanishlab.cli import helping
 from vanishlab.errors import InputError, check_choice, nearest
 from vanishlab.language.refusals import in_words
 from vanishlab.language.sentences import LANGUAGES, LanguageName, say, speaking
@@ -75,9 +76,10 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _parse(command: Any, description: str | None, defaults: Mapping[str, Any]) -> Callable[[], object]:
+def _parse(command: Any, english: str | None, defaults: Mapping[str, Any]) -> Callable[[], object]:
     """Return the command with its arguments bound; a mistake in them becomes an `InputError`."""
     calls: list[Callable[[], object]] = []
+    helped = _asked() != "en" and not {"-h", "--help"}.isdisjoint(sys.argv[1:]) and _can_print("帮助", sys.stdout)
     if isinstance(command, Mapping) and len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         check_choice("command", sys.argv[1], command)
 
@@ -88,7 +90,9 @@ def _parse(command: Any, description: str | None, defaults: Mapping[str, Any]) -
             calls.append(lambda: _call(function, language, *args, **kwargs))
 
         _add_language(later, function)
-        if name in sys.argv[1:2]:  # the defaults are those of the command that is called
+        if helped:
+            helping.translate(later)
+        elif name in sys.argv[1:2]:  # the defaults are those of the command that is called
             _set_defaults(later, defaults)
         return later
 
@@ -96,7 +100,12 @@ def _parse(command: Any, description: str | None, defaults: Mapping[str, Any]) -
         """Return what tyro says of a mistake; nothing where there is none."""
         said = io.StringIO()
         try:
-            with contextlib.redirect_stderr(said):
+            with (
+                contextlib.redirect_stderr(said),
+                speaking(_asked()) if helped else contextlib.nullcontext(),
+                helping.laid_out() if helped else contextlib.nullcontext(),
+            ):
+                description = helping.marked(say(english)) if helped and english else english
                 if isinstance(command, Mapping):
                     commands = {name: bound(function, name) for name, function in command.items()}
                     given = sys.argv[1:] or ["--help"]
@@ -208,9 +217,9 @@ def _asked() -> str:
     return found[1] if found is not None and found[1] in LANGUAGES else "en"
 
 
-def _can_print(text: str) -> bool:
+def _can_print(text: str, stream: Any) -> bool:
     try:
-        text.encode(getattr(sys.stderr, "encoding", None) or "utf-8")
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
@@ -219,7 +228,7 @@ def _can_print(text: str) -> bool:
 def _fail(program: str, refusal: object) -> None:
     with speaking(_asked()):
         message, error = in_words(refusal), say("error")
-    if not _can_print(error + message):  # in English rather than in question marks
+    if not _can_print(error + message, sys.stderr):  # in English rather than in question marks
         message, error = str(refusal), "error"
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"

@@ -7,6 +7,7 @@ and dtypes) stay as they are.
 from vanishlab.language.chinese_coordinates import COORDINATES
 from vanishlab.language.chinese_experiments import EXPERIMENTS
 from vanishlab.language.chinese_findings import FINDINGS
+from vanishlab.language.chinese_help import HELP
 from vanishlab.language.chinese_notebook import NOTEBOOK
 from vanishlab.language.chinese_pictures import PICTURES
 from vanishlab.language.chinese_playground import PLAYGROUND
@@ -20,4 +21,4 @@ from vanishlab.language.chinese_verdicts import VERDICTS
 
 CHINESE: dict[str, str] = (
     PICTURES | PREDICTIONS | VERDICTS | FINDINGS | COORDINATES | PLAYGROUND | NOTEBOOK | REPORT | TERMINAL
-) | (EXPERIMENTS | PUBLISHED | PUBLISHED_LATER | PUBLISHED_PICTURES)
+) | (HELP | EXPERIMENTS | PUBLISHED | PUBLISHED_LATER | PUBLISHED_PICTURES)
