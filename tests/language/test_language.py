@@ -7,6 +7,7 @@ import string
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,12 +49,13 @@ from vanishlab.language.chinese_report import REPORT
 from vanishlab.language.chinese_terminal import TERMINAL
 from vanishlab.language.chinese_verdicts import VERDICTS
 from vanishlab.language.sentences import listed, say, speaking, spoken, wrapped
+from vanishlab.playground import evidence as lesson_evidence
 from vanishlab.playground import pictures
 from vanishlab.playground.lessons import LESSONS
 from vanishlab.plots import axes, captions, coordinates, fonts, octaves, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
-from vanishlab.report import answer, maps
+from vanishlab.report import answer, maps, page
 from vanishlab.theory.phases import phase_diagram
 from vanishlab.training.sweep.cells import AXES
 
@@ -143,7 +145,7 @@ TABLES = {
     "PHASES[field.phase]": tuple(predictions.PHASES.values()),
     "DELTAS[field.phase]": tuple(predictions.DELTAS.values()),
     "LAYER_LABEL": (axes.LAYER_LABEL,),
-    "name": (*(name for name, _ in axes.MARKS.values()), *scaling.PLACES, *NAMED_IN_PUBLISHED),
+    "name": (*page.FACTS, *(name for name, _ in axes.MARKS.values()), *scaling.PLACES, *NAMED_IN_PUBLISHED),
     "kind": (*FLAT, *test_experiments.load("size_and_meaning").KINDS),
     "style['label']": tuple(str(style["label"]) for style in training.RATIOS.values()),
     "NORMALIZATIONS[network.normalization]": tuple(captions.NORMALIZATIONS.values()),
@@ -154,6 +156,9 @@ TABLES = {
     "VANISHING[somewhere]": depth.VANISHING,
     "reason": tuple(layers.ABSENT.values()),
     "MARKS[kind][0]": tuple(name for name, _ in axes.MARKS.values()),
+    "name.replace('_', ' ')": tuple(
+        field.name.replace("_", " ") for config in (vl.NetworkConfig, vl.TrainingConfig) for field in fields(config)
+    ),
     "field.replace('_', ' ')": (),  # what may vary in a sweep, as below
     "axis.replace('_', ' ')": (),
     "ENDS[among, measure]": tuple(answer.ENDS.values()),
@@ -189,6 +194,7 @@ TABLES = {
     "remedy.name": tuple(REMEDIES),
     "remedy.change": tuple(remedy.change for remedy in REMEDIES.values()),
     "label": (
+        *lesson_evidence.NAMED,
         "delta at start",
         "delta at end",
         *coordinates.PANELS.values(),

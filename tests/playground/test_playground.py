@@ -330,6 +330,12 @@ def test_the_lesson_through_time_is_left_when_it_is_outdated() -> None:
     assert CHINESE["{kind}, forget bias {bias:g}"].format(kind="LSTM", bias=3) in html and "<table>" in html
 
 
+def test_labels_of_networks_that_are_words_are_translated() -> None:
+    labels = {label for lesson in lessons.LESSONS for label in lesson.networks}
+    words = {label for label in labels if re.search(r"^\d \w|^[a-z]+[^_]*$", label)}
+    assert words - {"sigmoid", "linear", "tanh"} == {*evidence.NAMED} <= {*CHINESE}
+
+
 @pytest.mark.slow
 def test_the_claims_in_the_lessons_words() -> None:
     by_name = {lesson.name: lesson for lesson in lessons.LESSONS}

@@ -213,4 +213,9 @@ PLAYGROUND: dict[str, str] = {
     "first / last of {length}": "{length} 步：第一步 / 最后一步",
     # The name of the language itself, in itself
     "English": "中文",
+    # Labels of the lessons' networks
+    "1 layer, 1": "1 层，1",
+    "residual, scale from 0": "残差连接，系数从 0 学起",
+    "batch norm": "批归一化",
+    "residual + batch norm": "残差连接 + 批归一化",
 }

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 
 from vanishlab.language.sentences import say
 from vanishlab.playground import page
+from vanishlab.playground.conclusions import ONE_LAYER
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.pictures import comparison_picture, time_picture
 from vanishlab.playground.through_time import LENGTHS, Recalled
 
+NAMED = (ONE_LAYER, "residual", "residual, scale from 0", "batch norm", "residual + batch norm", "none")
+"""Labels of networks that are words; the others are names as they are typed, and numbers."""
+
 
 def by_layer(found: Mapping[str, Result], quantity: str = "delta_rms") -> str:
     """Return the table of the networks, and the picture of `quantity` layer by layer, as HTML."""
+    found = {say(label) if label in NAMED else label: one for label, one in found.items()}
     columns = [
         say("network"),
         say("delta, layer 1 / readout"),

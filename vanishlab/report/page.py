@@ -119,6 +119,10 @@ def _summary(gathered: Gathered) -> str:
     )
 
 
+FACTS = ("device", "dtype", "data", "engine", "skipped steps")
+"""What a record's environment says that is no library's version. Others' records may hold more."""
+
+
 def _facts(gathered: Gathered) -> list[tuple[str, str]]:
     """Return versions and settings: each once where all records agree, else every value that occurs."""
     seen: dict[str, list[str]] = {}
@@ -126,7 +130,7 @@ def _facts(gathered: Gathered) -> list[tuple[str, str]]:
         for name, value in network.environment.items():
             if value and value not in seen.setdefault(name.replace("_", " "), []):
                 seen[name.replace("_", " ")].append(value)
-    return [(name, listed(values)) for name, values in seen.items() if values]
+    return [(say(name) if name in FACTS else name, listed(values)) for name, values in seen.items() if values]
 
 
 COLUMNS = (
@@ -169,7 +173,7 @@ def config_rows(network: Network) -> list[tuple[str, str]]:
         return []
     fields = [record.network, *([record.training] if record.training is not None else [])]
     return [
-        (name.replace("_", " "), _shown(value))
+        (say(name.replace("_", " ")), _shown(value))
         for config in fields
         for name, value in vars(config).items()
         if not (isinstance(config, TrainingConfig) and value is None)
@@ -177,6 +181,8 @@ def config_rows(network: Network) -> list[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
     if isinstance(value, tuple):
         words = [f"{each:g}" if isinstance(each, float) else str(each) for each in value]
         return listed(words) if len(words) <= 12 else f"{listed([*words[:5], '…'])} {words[-1]} ({len(words)})"
