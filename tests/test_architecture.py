@@ -25,6 +25,7 @@ LEVELS = (
         "config",
         "files",
         "data",
+        "splitting",
         "compiling",
         "faces",
         "progress",

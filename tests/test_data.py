@@ -2,15 +2,19 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.datasets
+import sklearn.model_selection
 
 import vanishlab as vl
 from vanishlab.data import DATA_NAMES, ENVIRONMENT_VARIABLE
+from vanishlab.splitting import stratified
 
 DATA_FOLDER = os.environ.get(ENVIRONMENT_VARIABLE)
 
@@ -380,3 +384,35 @@ def test_a_set_says_what_it_was_loaded_as() -> None:
     assert vl.load_data("moons", max_examples=20, seed=3).loaded_as == ("moons", 20, 3)
     assert vl.load_data("moons").loaded_as == ("moons", None, 0)
     assert vl.Dataset(np.zeros((2, 1)), np.zeros(2)).loaded_as is None
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_digits_and_their_split_are_scikit_learns_number_for_number(seed: int) -> None:
+    x, y = sklearn.datasets.load_digits(return_X_y=True)
+    theirs: Any = sklearn.model_selection.train_test_split(x / 16.0, y, test_size=0.2, random_state=seed, stratify=y)
+    dataset = vl.load_data("digits", seed=seed)
+    ours = (dataset.x, dataset.x_test, dataset.y, dataset.y_test)
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_split_is_scikit_learns_whatever_the_classes(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    classes = int(draw.integers(2, 12))
+    y = np.concatenate([np.arange(classes).repeat(2), draw.integers(0, classes, int(draw.integers(60, 300)))])
+    share = float(draw.uniform(0.2, 0.6))
+    theirs: Any = sklearn.model_selection.train_test_split(
+        np.arange(len(y)), test_size=share, random_state=seed, stratify=y
+    )
+    for ours, expected in zip(stratified(y, share, seed), theirs, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_digits_need_no_import_of_scikit_learn_and_fall_back_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import sys, vanishlab as vl; vl.load_data('digits'), vl.load_data('spirals'); print('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"]
+    found = vl.load_data("digits")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert vl.load_data("digits").fingerprint == found.fingerprint

@@ -6,6 +6,7 @@ is looked into first, for `NAME.npz` with x_train, y_train, x_test, y_test; the 
 """
 
 import hashlib
+import importlib.util
 import os
 import warnings
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError, check_array, check_choice, check_integer, first_line
 from vanishlab.files import open_arrays
+from vanishlab.splitting import stratified
 
 ENVIRONMENT_VARIABLE = "VANISHLAB_DATA"
 _TEST_SHARE = 0.2
@@ -138,15 +140,15 @@ def _find(name: str, seed: int) -> Dataset:
 
 
 def _draw(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn import datasets  # a second of imports, and only here
-
     if name == "spirals":
         return _spirals(seed)
     if name == "digits":
-        drawn: Any = datasets.load_digits(return_X_y=True)
-        return drawn[0] / 16.0, drawn[1]
+        pixels, labels = _digits()
+        return pixels / 16.0, labels
+    from sklearn import datasets  # a second of imports, and only here
+
     if name == "moons":
-        drawn = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
+        drawn: Any = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
         return drawn[0] - np.array([0.5, 0.25]), drawn[1]
     # Ten classes in ten dimensions: distances between centres are about 5 of the clusters' standard deviations.
     return cast(
@@ -155,6 +157,22 @@ def _draw(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
             _DRAWN_EXAMPLES, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5, random_state=seed
         ),
     )
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits, (1797, 64) and (1797,), from its file: without its import, where the file is found.
+
+    `find_spec` looks for the package and does not run it.
+    """
+    package = importlib.util.find_spec("sklearn")
+    for folder in (package.submodule_search_locations or ()) if package is not None else ():
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            table = np.loadtxt(file, delimiter=",")
+            return table[:, :-1], table[:, -1].astype(int)
+    from sklearn.datasets import load_digits
+
+    return cast(tuple[np.ndarray, np.ndarray], load_digits(return_X_y=True))
 
 
 def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -166,11 +184,8 @@ def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, 
 
 
 def _split(x: np.ndarray, y: np.ndarray, *, name: str, seed: int) -> Dataset:
-    from sklearn.model_selection import train_test_split
-
-    parts: Any = train_test_split(x, y, test_size=_TEST_SHARE, random_state=seed, stratify=y)
-    x_train, x_test, y_train, y_test = parts
-    return Dataset(x_train, y_train, x_test, y_test, name)
+    train, test = stratified(y, _TEST_SHARE, seed)
+    return Dataset(x[train], y[train], x[test], y[test], name)
 
 
 def _fetch(name: str) -> Dataset:

@@ -1,5 +1,7 @@
 """The help of commands and experiments, in Chinese: what stands in their docstrings and beneath their fields."""
 
+from vanishlab.data import DATA_NAMES
+
 HELP: dict[str, str] = {
     # What tyro adds
     "usage: ": "用法：",
@@ -45,9 +47,7 @@ HELP: dict[str, str] = {
     "The flags of `vanishlab train`; loss and batch_size matter here, seeds and device with --measure.": (
         "`vanishlab train` 的选项；这里起作用的是 loss 和 batch_size，用 --measure 时还有 seeds 和 device。"
     ),
-    "Data set: digits, moons, spirals, gaussian_clusters, mnist, fashion_mnist, cifar10, or an .npz file.": (
-        "数据集：digits、moons、spirals、gaussian_clusters、mnist、fashion_mnist、cifar10，或一个 .npz 文件。"
-    ),
+    f"Data set: {', '.join(DATA_NAMES)}, or an .npz file.": f"数据集：{'、'.join(DATA_NAMES)}，或一个 .npz 文件。",
     "Training examples to keep; None is all of them.": "保留的训练样本数；None 表示全部。",
     "Training examples to keep, at most 4096; None is all of them.": "保留的训练样本数，至多 4096；None 表示全部。",
     "Folder for record.npz, run.toml and the pictures.": "存放 record.npz、run.toml 和图的文件夹。",
