@@ -22,7 +22,7 @@ from vanishlab import NetworkConfig, Record, TrainingConfig, load_data
 from vanishlab.cli.console import run
 from vanishlab.cli.running import train_all
 from vanishlab.cli.tables import print_table
-from vanishlab.language.sentences import say
+from vanishlab.language.sentences import listed, say
 from vanishlab.plots import save_both
 from vanishlab.report import check_extra, write_report
 
@@ -109,6 +109,13 @@ def league_row(name: str, record: Record) -> list:
     return [name, float(loss.learning_rate[best]), *(float(record.over_seeds(c).median[best]) for c in columns)]
 
 
+def undrawn(ratio: float) -> str:
+    """Return why a ratio has no place on a log axis, nothing where it has one."""
+    if ratio == 0:
+        return say("0 in float32 (below 1e-45)")
+    return "" if np.isfinite(ratio) and ratio > 0 else say("diverged")
+
+
 def draw(league: list[list], chance: float) -> Figure:
     figure = Figure(figsize=(11, 0.34 * len(league) + 1.8), layout="constrained")
     accuracy, delta = figure.subplots(1, 2, sharey=True)
@@ -122,6 +129,11 @@ def draw(league: list[list], chance: float) -> Figure:
         values = np.array([row[column] for row in league])
         shown = np.isfinite(values) & (values > 0)
         delta.plot(values[shown], place[shown], linestyle="none", label=say(label), **mark)
+    for height, row in zip(place, league, strict=True):
+        words = listed(dict.fromkeys(filter(None, map(undrawn, row[4:]))))
+        # Beside the axis, where a dot of the same row can hardly be.
+        delta.annotate(words, (0, height), (5, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                       va="center", fontsize="small", color="0.35")  # fmt: skip
     delta.axvline(1.0, color="black", linestyle=":")
     delta.set(xscale="log", xlabel=say("delta at the first layer / at the last"))
     figure.legend(loc="outside lower center", ncols=3, frameon=False)

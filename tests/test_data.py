@@ -392,7 +392,8 @@ def test_digits_and_their_split_are_scikit_learns_number_for_number(seed: int) -
     theirs: Any = sklearn.model_selection.train_test_split(x / 16.0, y, test_size=0.2, random_state=seed, stratify=y)
     dataset = vl.load_data("digits", seed=seed)
     ours = (dataset.x, dataset.x_test, dataset.y, dataset.y_test)
-    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), other)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -145,3 +145,11 @@ def test_an_interrupted_experiment_keeps_the_steps_that_ended(tmp_path: Path, mo
     with pytest.raises(TrainingInterrupted):
         experiment.main(experiment.Options(out=tmp_path, **SMALL["depth"]))
     assert Record.load(tmp_path / "sigmoid_1.npz").step.tolist() == [0, 1]
+
+
+def test_a_remedy_without_a_dot_says_why() -> None:
+    remedies = load("remedies")
+    whole = ["none (the patient)", 0.1, 0.2, 2.3]
+    figure = remedies.draw([[*whole, 0.5, 0.7], [*whole, 0.0, 0.0], [*whole, 0.5, float("nan")]], chance=0.1)
+    words = [text.get_text() for text in figure.axes[1].texts]
+    assert words == ["", "0 in float32 (below 1e-45)", "diverged"]

@@ -136,6 +136,7 @@ PICTURES: dict[str, str] = {
     "chance; level delta": "随机猜测的准确率；δ 不变",
     "delta at start": "训练前的 δ",
     "delta at end": "训练后的 δ",
+    "0 in float32 (below 1e-45)": "在 float32 中为 0（小于 1e-45）",
     "delta at the first layer / at the last": "首层的 δ / 末层的 δ",
     "{networks} networks: what their gradient keeps, and what they learn": (
         "{networks} 个网络：梯度保住了什么，网络学到了什么"

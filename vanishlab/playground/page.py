@@ -14,8 +14,8 @@ from vanishlab.playground.measuring import Result
 from vanishlab.playground.pictures import END, START, THEORY, Picture, curve_picture, pictures_of
 from vanishlab.plots.web_font import WEB_FAMILY, font_face
 
-# The second line: marimo's menu has no name for a screen reader, and is of a notebook's files, not of this page.
 # The first line: marimo's green and red, with a pointer on them or not, are too pale for its buttons' white letters.
+# The second line: marimo's menu has no name for a screen reader, and is of a notebook's files, not of this page.
 STYLE = """<style>
 :root, .light, .light-theme {--grass-9: #2a7a3b; --grass-10: #236a33; --red-9: #c62a2f; --red-10: #ab2026}
 button[aria-haspopup="menu"] {display: none}
