@@ -191,6 +191,12 @@ def test_modules_that_need_no_pictures_do_not_import_matplotlib() -> None:
     assert python(code) == []
 
 
+def test_the_playground_s_first_picture_waits_for_no_statistics_package() -> None:
+    heavy = ("scipy.stats", "scipy.optimize", "sklearn", "pandas")  # seconds of imports between them
+    code = "import sys; from vanishlab.playground import page, stage; page.glimpse(stage.first_result()); "
+    assert python(code + LOADED.format(heavy=heavy)) == []
+
+
 def test_mkl_is_told_to_be_reproducible_unless_the_user_has_said_otherwise() -> None:
     code = "import vanishlab, os; print(os.environ['MKL_CBWR'])"
     assert python(code) == ["AUTO"]

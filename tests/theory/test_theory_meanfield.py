@@ -25,7 +25,6 @@ from vanishlab.theory import (
     phase_diagram,
     susceptibility,
 )
-from vanishlab.theory.meanfield import roots
 
 PHI = {name: known.phi for name, known in ACTIVATIONS.items()}
 SLOPE = {name: known.slope for name, known in ACTIVATIONS.items()}
@@ -142,7 +141,7 @@ def test_a_search_that_does_not_converge_raises_with_its_residual(monkeypatch):
     class Stuck:
         converged, iterations = False, 200
 
-    monkeypatch.setattr(roots.optimize, "brentq", lambda *a, **k: (0.5, Stuck()))
+    monkeypatch.setattr(optimize, "brentq", lambda *a, **k: (0.5, Stuck()))
     with pytest.raises(InputError, match=r"did not converge in 200 iterations: last residual"):
         length_fixed_point("tanh", 1.3, 0.2)
 

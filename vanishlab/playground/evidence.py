@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vanishlab.language.sentences import say
+from vanishlab.language.sentences import listed, say
 from vanishlab.playground import page
 from vanishlab.playground.conclusions import ONE_LAYER
 from vanishlab.playground.measuring import Result
@@ -31,7 +31,7 @@ def by_layer(found: Mapping[str, Result], quantity: str = "delta_rms") -> str:
             page.power(one.predicted_first_last),
             f"{page.power(one.losses[0])} → {page.power(one.losses[1])}",
             f"{one.accuracy:.2f}",
-            ", ".join(say(verdict.name) for verdict in one.diagnosis.verdicts),
+            listed(say(verdict.name) for verdict in one.diagnosis.verdicts),
         ]
         for label, one in found.items()
     ]

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vanishlab import plots
-from vanishlab.language.sentences import say, speaking, spoken
+from vanishlab.language.sentences import listed, say, speaking, spoken
 from vanishlab.playground.measuring import Result
 from vanishlab.playground.through_time import Recalled
 from vanishlab.plots.axes import fit_decade_axis, fit_log_axis, floor_height, set_layer_axis
@@ -139,7 +139,7 @@ def comparison_picture(results: Mapping[str, Result], quantity: str = "delta_rms
         for labels, color in zip(alike.values(), colors, strict=False):
             artists = plots.depth_profile(ax, results[labels[0]].record, quantity, 0, key=False)
             (line,) = artists.lines
-            line.set(color=color, label=", ".join(labels), marker="o", markersize=3.0)
+            line.set(color=color, label=listed(labels), marker="o", markersize=3.0)
             for mark in itertools.chain(*artists.marks.values()):
                 mark.set_color(color)
         set_layer_axis(ax, max((result.record.layer for result in results.values()), key=len))

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import optimize
 from torch import Tensor
 
 from vanishlab.analysis.objective import Objective, exchanged_loss
@@ -148,6 +147,8 @@ def _starts(o: Tensor, shape: list[int]) -> tuple[Tensor, Tensor]:
 
 
 def _descend(o: Tensor, y: Tensor, loss_fn: Callable[..., Tensor], start: Tensor) -> float:
+    from scipy import optimize  # a fifth of a second of imports, and only where a constant answer is looked for
+
     lowest = math.inf
     answer, start = _kept_in_range(o, start)
     most = _EVALUATIONS if o.numel() < _MANY else _EVALUATIONS // 6

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from scipy import optimize
-
 from vanishlab.errors import InputError
 
 
@@ -13,6 +11,8 @@ def bracketed(residual: Callable[[float], float], low: float, high: float, what:
 
     Raises `InputError`, with the last residual, where the search does not end.
     """
+    from scipy import optimize  # a fifth of a second of imports, and only where a root is looked for
+
     options: dict[str, Any] = {"xtol": 1e-300, "rtol": 1e-14, "maxiter": 200, "full_output": True, "disp": False}
     root, result = optimize.brentq(residual, low, high, **options)
     if not result.converged:
