@@ -596,3 +596,15 @@ def test_bad_arguments_are_told_in_one_line(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         call(make_ax(), make_record())
     assert "\n" not in str(caught.value)
+
+
+def test_a_single_unknown_learning_rate_has_no_key() -> None:
+    unknown = EDGE_CASES["unknown rate"]
+    for rate, titles in ((np.nan, []), (0.1, ["learning rate"])):
+        record = dataclasses.replace(unknown, learning_rate=np.array([rate]))
+        keys = [legend.get_title().get_text() for legend in plots.three_curves(record).legends]
+        assert [title for title in keys if title] == titles
+        ax = make_ax()
+        plots.depth_profile(ax, record, "delta_rms", 0)
+        beside = ax.get_legend()
+        assert ([beside.get_title().get_text()] if beside is not None else []) == titles

@@ -280,8 +280,9 @@ def _draw_key(
         kinds |= {"diverged"} if gone else set()
     elif rates:
         labels = describe_divergence(records[0]) if len(records) == 1 else {}
-        figure.legend(handles=scale.handles(labels), loc="outside right center", title=say("learning rate"),
-                      frameon=False, alignment="left")  # fmt: skip
+        if keys := scale.handles(labels):
+            figure.legend(handles=keys, loc="outside right center", title=say("learning rate"),
+                          frameon=False, alignment="left")  # fmt: skip
     handles = [*extra, *mark_handles(kinds)]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)

@@ -112,7 +112,12 @@ class RateScale:
         }
 
     def handles(self, labels: dict[float, str]) -> list[Line2D]:
-        """Return one handle for the legend per learning rate; `labels` has those that say more than the number."""
+        """Return one handle for the legend per learning rate; `labels` has those that say more than the number.
+
+        A single rate that is unknown has none: a key would say nothing of the only curve.
+        """
+        if len(self.rates) == 1 and math.isnan(self.rates[0]):
+            return []
         handles = []
         for rate in self.rates:
             style = self.line_style(rate, np.zeros(1)) | {"markevery": None, "linewidth": 1.8, "markersize": 6.0}
@@ -230,6 +235,9 @@ def draw_key(
         if not others:
             return None
         return ax.legend(handles=others, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(others), frameon=False)
-    handles = [*scale.handles(describe_divergence(record)), *others]
-    return ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), title=say("learning rate"),
+    rates = scale.handles(describe_divergence(record))
+    if not (rates or others):
+        return None
+    return ax.legend(handles=[*rates, *others], loc="upper left", bbox_to_anchor=(1.02, 1.0),
+                     title=say("learning rate") if rates else None,
                      frameon=False, alignment="left", borderaxespad=0.0)  # fmt: skip
