@@ -89,6 +89,12 @@ REPORT: dict[str, str] = {
     "And {more} more, in the table of all runs.": "另有 {more} 个，见全部运行的表。",
     "Every setting": "全部设置",
     "What to change, the most promising first": "可以改动的地方，最有希望的排在前面",
+    "The lines below each remedy change this network before it is trained. As a model it is made by:": (
+        "每项下面的代码在训练之前改动该网络。作为模型，它由下面几行生成："
+    ),
+    "The lines for the rest are made from your model: {code}, or from the shell {command}.": (
+        "其余各项的代码要由你的模型生成：{code}，或在终端运行 {command}。"
+    ),
     "{first} to {last} ({values})": "{first} 至 {last}（{values} 个）",
     "{rate} ({got} of {of} seeds)": "{rate}（{of} 个随机种子中的 {got} 个）",
     "Of {networks} networks, {chosen} are looked at closely: those in which the first layer's share of the last "

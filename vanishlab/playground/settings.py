@@ -15,6 +15,7 @@ from vanishlab.config import (
     TrainingConfig,
 )
 from vanishlab.errors import check_integer
+from vanishlab.report.commands import call_of
 
 MAX_DEPTH, MAX_WIDTH, MAX_STEPS, MAX_EXAMPLES = 100, 512, 5000, 1000
 _RECORDED = 200  # steps of a long run that are recorded, about: as many as a heatmap of this size can show
@@ -60,15 +61,13 @@ class Settings:
 
     def python_lines(self) -> str:
         """Return a script that trains the same network to the same bits and draws what the page shows."""
-        network = _arguments(_changed(NetworkConfig, self._network_fields()))
-        training = _arguments(_changed(TrainingConfig, self._training_fields()))
         return "\n".join(
             [
                 "import vanishlab as vl",
                 "from vanishlab import plots",
                 "",
-                f"network = vl.NetworkConfig({network})",
-                f"training = vl.TrainingConfig({training})",
+                f"network = {call_of(self.network())}",
+                f"training = {call_of(self.training())}",
                 f'data = vl.load_data("{self.data}", max_examples={self.examples})',
                 "",
                 "record = vl.train(network, training, data)",
@@ -112,7 +111,3 @@ def _changed(config: type, fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that differ from what `config` would take without them."""
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     return {name: value for name, value in fields.items() if value != defaults[name]}
-
-
-def _arguments(fields: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}".replace("'", '"') for name, value in fields.items())

@@ -21,6 +21,7 @@ from vanishlab.recording.quantities import LAYER_QUANTITIES, MEANING, PREDICTED
 from vanishlab.recording.record import Record
 from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
+from vanishlab.report.cures import Cures, cures_of
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
 from vanishlab.report.forecast import Forecast, left_out
 from vanishlab.report.gathered import Network
@@ -51,6 +52,8 @@ class Chapter:
     player_text: str
     after: list[Row]
     commands: Commands
+    cures: Cures | None
+    """None where nothing has to be changed."""
 
 
 def chapter(network: Network, players: int, expected: Forecast) -> Chapter:
@@ -66,7 +69,8 @@ def chapter(network: Network, players: int, expected: Forecast) -> Chapter:
     marks = "Marks on the strip at the bottom are zeros and underflows; at the top, infinities."
     marked = say(marks) if moving is not None and moving.marked else ""
     text = " ".join(filter(None, (theory, marked)))
-    return Chapter(network, _start(record, expected, commands), moving, text, after, commands)
+    cures = cures_of(record) if network.diagnosis.remedies else None
+    return Chapter(network, _start(record, expected, commands), moving, text, after, commands, cures)
 
 
 def _start(record: Record, expected: Forecast, commands: Commands) -> Row:

@@ -142,6 +142,18 @@ def flags_of(config: NetworkConfig | TrainingConfig) -> list[str]:
     return words
 
 
+def call_of(config: NetworkConfig | TrainingConfig) -> str:
+    """Return the line of Python that makes this config, what is the default left out.
+
+    >>> call_of(NetworkConfig(depth=5, activation="relu"))
+    'vl.NetworkConfig(depth=5, activation="relu")'
+    """
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changed = [field.name for field in dataclasses.fields(config) if given[field.name] != field.default]
+    arguments = ", ".join(f"{name}={given[name]!r}".replace("'", '"') for name in changed)
+    return f"vl.{type(config).__name__}({arguments})"
+
+
 def _flags_of(record: Record) -> list[str] | None:
     if record.network is None or record.training is None:
         return None

@@ -20,7 +20,7 @@ class Residual(nn.Module):
     def forward(self, h):
         return h + {factor}self.branch(h)
 """
-_LOOP = {
+OF_THE_LOOP = {
     "smaller learning rate": 'for group in optimizer.param_groups:\n    group["lr"] /= 10',
     "larger learning rate": 'for group in optimizer.param_groups:\n    group["lr"] *= 10',
     "warm-up": "# call warm_up.step() after each optimizer.step()\n"
@@ -28,7 +28,7 @@ _LOOP = {
     "clipping": "# between loss.backward() and optimizer.step()\n"
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
 }
-"""Of the training loop; they are the same for every model."""
+"""Remedy to the lines that change the training loop, which are the same for every model."""
 
 
 def lines_to_paste(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, float]) -> dict[str, str]:
@@ -52,7 +52,7 @@ def lines_to_paste(model: nn.Module, phi: Mapping[str, str], units: Mapping[str,
             found[name] = write()
         except surgery.NotApplicable:
             continue
-    return found | _LOOP
+    return found | OF_THE_LOOP
 
 
 def _draws(draws: Iterable[surgery.Draw], model: nn.Module) -> str:
