@@ -133,10 +133,12 @@ def test_mistakes_are_told_in_one_line() -> None:
 
 def test_layers_that_cannot_be_drawn_have_no_lines_and_a_reason() -> None:
     model = mlp(2, 8)
-    nn.utils.parametrizations.weight_norm(model[2])
+    nn.utils.parametrizations.orthogonal(model[2])
     code = vl.examine(model, functional.cross_entropy, BATCH).code
     assert "matched initialisation" not in code and "clipping" in code
-    with pytest.raises(vl.InputError, match="the weight of 2 is made of other parameters"):
+    with pytest.raises(
+        vl.InputError, match="the weight of 2 does not take any values: its parametrisation is Orthogonal"
+    ):
         vl.mend(model, "matched initialisation")
     with pytest.raises(vl.InputError, match="0 has no shape before its first batch"):
         vl.mend(nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(5)), "matched initialisation")

@@ -1,7 +1,6 @@
 """`examine(model, loss_fn, batch) -> Diagnosis`: the verdict on any model from one batch, which leaves it as it was."""
 
 import contextlib
-import copy
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vanishlab.analysis.copies import copy_inside
 from vanishlab.analysis.diagnosis import Diagnosis, conclude
 from vanishlab.analysis.evidence import Evidence, evidence_of
 from vanishlab.analysis.looks.answers import look_at_answers
@@ -19,7 +19,9 @@ from vanishlab.analysis.looks.forwards import Forwards, Place
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.remedies.snippets import lines_to_paste
+from vanishlab.analysis.remedies.surgery import by_module
 from vanishlab.analysis.verdict import Thresholds
+from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
 from vanishlab.progress import Advance, progress_bar
 from vanishlab.recording.hooks.find_layers import find_layers, unwrapped
@@ -40,8 +42,9 @@ def examine(
     """Return the verdict on `model` from one forward and one backward pass.
 
     A batch (inputs, targets) gives loss_fn(model(inputs), targets); `objective.compute_loss` says what else it may be.
-    The pass is made on a copy, in the mode (train or eval) that the model is in: its parameters, buffers and gradients,
-    the batch and the states of the random generators are the same afterwards. Of `optimizer`, or of several, it is
+    The pass is made on a copy of the model, of the one inside where it is in DataParallel, DistributedDataParallel or
+    torch.compile, in the mode (train or eval) that it is in: its parameters, buffers and gradients, the batch and the
+    states of the random generators are the same afterwards. Of `optimizer`, or of several, it is
     asked whether they hold the model's parameters. `progress` says whether to show a bar; None is where somebody
     watches.
 
@@ -58,10 +61,8 @@ def examine(
 
 def conclude_with_code(evidence: Evidence, model: nn.Module, thresholds: Thresholds | None = None) -> Diagnosis:
     """Return the diagnosis of one pass through `model`, with the lines that make each remedy's change to it."""
-    phi = dict(zip(evidence.names, evidence.phi, strict=True))
-    units = dict(zip(evidence.names, evidence.units.tolist(), strict=True))
-    code = lines_to_paste(model, phi, units) if unwrapped(model) is model else {}  # a wrapper's names are others
-    return replace(conclude([evidence], thresholds), code=code)
+    seen = by_module(unwrapped(model), evidence.names, evidence.phi, evidence.units.tolist())
+    return replace(conclude([evidence], thresholds), code=lines_to_paste(model, *seen))
 
 
 def evidence_of_batch(
@@ -151,16 +152,10 @@ def _within(name: str, layers: tuple[str, ...]) -> bool:
 def _copy_to_examine(model: nn.Module) -> Iterator[nn.Module]:
     """Give a copy of the model; where it cannot be copied, the model itself, put back afterwards."""
     try:
-        twin = copy.deepcopy(model)
-    except Exception:  # a model may hold anything: a lock, a generator, a tensor inside a graph
-        twin = model
-    if twin is not model:
-        for module in twin.modules():  # a recorder at work on the model must not see the copy's passes
-            for hooks in (module._forward_hooks, module._forward_pre_hooks):
-                for key in [key for key, hook in hooks.items() if str(hook.__module__).startswith("vanishlab.")]:
-                    del hooks[key]
-        for parameter in twin.parameters():
-            parameter.grad = None
+        twin = copy_inside(model)
+    except InputError:
+        model = unwrapped(model)
+    else:
         yield twin
         return
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]

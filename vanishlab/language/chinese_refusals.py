@@ -282,6 +282,16 @@ REFUSALS: dict[str, str] = {
     "{layer} has no shape before its first batch": "{layer} 在第一个批次之前没有形状",
     "its activations are functions, not modules": "它的激活函数是函数，不是模块",
     "its activations are {name} already": "它的激活函数已经是 {name}",
+    "its forward fails then ({reason})": "改动后它的 forward 会出错（{reason}）",
+    "the weight of {layer} does not take any values: its parametrisation is {kinds}": (
+        "{layer} 的权重不接受任意值：它的参数化是 {kinds}"
+    ),
+    "{attribute} holds {layer} too, and forward may call that one": (
+        "{attribute} 也持有 {layer}，而 forward 调用的可能是那一个"
+    ),
+    "model must be one that copy.deepcopy can copy, got a {kind} that it cannot ({reason})": (
+        "model 必须能由 copy.deepcopy 复制，而这个 {kind} 不能（{reason}）"
+    ),
     "it is normalised already": "它已经有归一化",
     "no linear or convolutional layer is followed by an activation": "没有哪个线性层或卷积层后面跟着激活函数",
     "no nn.Sequential holds a layer of equal width followed by its activation": (

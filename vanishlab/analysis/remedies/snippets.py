@@ -3,14 +3,17 @@
 What `surgery` does to a copy is written out here, layer by layer, from the same plan.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 
 from torch import nn
 
 from vanishlab.analysis.remedies import surgery
+from vanishlab.recording.hooks.find_layers import unwrapped, way_inside
 
 _COLUMNS = 76
+_BEFORE = "# before the optimizer is made, which has to hold the new parameters"
 _RESIDUAL = """\
 class Residual(nn.Module):
     def __init__(self, *branch):
@@ -31,39 +34,49 @@ OF_THE_LOOP = {
 """Remedy to the lines that change the training loop, which are the same for every model."""
 
 
+_SCALED = """\
+# once, and in place of loss.backward() and optimizer.step():
+scaler = torch.amp.GradScaler(next(model.parameters()).device.type)
+scaler.scale(loss).backward()
+scaler.step(optimizer)
+scaler.update()"""
+
+
 def lines_to_paste(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, float]) -> dict[str, str]:
     """Return for each automatic remedy that has a place in `model` the lines that make its change.
 
-    `phi` and `units` are the activation and the number of units of each layer, by name.
+    `phi` and `units` are the activation and the number of units of each layer, by the names of modules in the model
+    inside its wrappers. What changes the modules begins with the line that takes it out of them.
     """
+    way, model = way_inside(model), unwrapped(model)
     writers: dict[str, Callable[[], str]] = {
         "matched initialisation": lambda: _draws(surgery.weight_draws(model, phi), model),
         "activation swap": lambda: _swap(model, phi, nn.ReLU()),
-        "normalisation": lambda: _norms(surgery.norms_to_add(model, phi, units)),
+        "normalisation": lambda: _norms(surgery.norms_to_add(model, phi, units), model),
         "residual connections": lambda: _skips(surgery.skips_to_add(model), model, learned=False),
         "scaled residual connections": lambda: _skips(surgery.skips_to_add(model), model, learned=True),
         "unfreezing": lambda: _each(surgery.frozen_parameters(model), "model.get_parameter(name).requires_grad_(True)"),
         "wider dtype": lambda: _wider(model),
-        "loss scaling": lambda: _scaled(model),
     }
+    opening = f"model = {'.'.join(('model', *way))}  # wrap it again afterwards\n" if way else ""
     found = {}
     for name, write in writers.items():
-        try:
-            found[name] = write()
-        except surgery.NotApplicable:
-            continue
-    return found | OF_THE_LOOP
+        with contextlib.suppress(surgery.NotApplicable):
+            found[name] = opening + write()
+    return found | ({"loss scaling": _SCALED} if surgery.is_half(model) else {}) | OF_THE_LOOP
 
 
 def _draws(draws: Iterable[surgery.Draw], model: nn.Module) -> str:
-    def alike(draw: surgery.Draw) -> tuple[bool, float, bool]:
-        return draw.orthogonal, draw.size, getattr(model.get_submodule(draw.layer), "bias", None) is not None
+    def alike(draw: surgery.Draw) -> tuple[bool, float, bool, bool]:
+        bias = getattr(model.get_submodule(draw.layer), "bias", None) is not None
+        return draw.orthogonal, draw.size, draw.assigned, bias
 
     lines = []
-    for (orthogonal, size, bias), group in itertools.groupby(draws, alike):
-        how = f"orthogonal_(layer.weight, gain={size:.6g})" if orthogonal else f"normal_(layer.weight, std={size:.6g})"
-        body = ["layer = model.get_submodule(name)", f"nn.init.{how}", *["nn.init.zeros_(layer.bias)"] * bias]
-        lines.append(_each([draw.layer for draw in group], *body))
+    for (orthogonal, size, assigned, bias), group in itertools.groupby(draws, alike):
+        how = f"orthogonal_({{weight}}, gain={size:.6g})" if orthogonal else f"normal_({{weight}}, std={size:.6g})"
+        drawn = "nn.init." + how.format(weight="torch.empty_like(layer.weight)" if assigned else "layer.weight")
+        body = ["layer = model.get_submodule(name)", f"layer.weight = {drawn}" if assigned else drawn]
+        lines.append(_each([draw.layer for draw in group], *body, *["nn.init.zeros_(layer.bias)"] * bias))
     return "\n".join(lines)
 
 
@@ -73,32 +86,36 @@ def _swap(model: nn.Module, phi: Mapping[str, str], new: nn.Module) -> str:
     return f"{swapped}\n{_draws(surgery.weight_draws(model, surgery.phi_after_swap(phi, new)), model)}"
 
 
-def _norms(norms: Mapping[str, nn.Module]) -> str:
+def _norms(norms: Mapping[str, nn.Module], model: nn.Module) -> str:
     def written(norm: nn.Module) -> str:
         features = norm.normalized_shape[0] if isinstance(norm, nn.LayerNorm) else norm.num_features
         return f"nn.{type(norm).__name__}({features})"
 
-    lines = []
+    lines = [_BEFORE]
     for norm, group in itertools.groupby(norms, lambda name: written(norms[name])):
-        lines.append(
-            _each(
-                list(group),
-                "layer = model.get_submodule(name)",
-                f"model.set_submodule(name, nn.Sequential(layer, {norm}))",
-            )
-        )
+        names = list(group)
+        put = f"model.set_submodule(name, nn.Sequential(layer, {norm}))"
+        lines.append(_each(names, "layer = model.get_submodule(name)", put))
+        for name in names:
+            if others := surgery.places_of(model, name)[1:]:  # the same layer has other names
+                lines.append(_each(others, f"model.set_submodule(name, model.get_submodule({name!r}))"))
     return "\n".join(lines)
 
 
 def _skips(skips: Mapping[str, list[int]], model: nn.Module, *, learned: bool) -> str:
     scale = "\n        self.scale = nn.Parameter(torch.zeros(()))" if learned else ""
-    lines = [_RESIDUAL.format(scale=scale, factor="self.scale * " if learned else "")]
+    lines = [_BEFORE] * learned + [_RESIDUAL.format(scale=scale, factor="self.scale * " if learned else "")]
     for name, starts in skips.items():
-        places = [place for place in range(len(list(model.get_submodule(name).children()))) if place - 1 not in starts]
+        sequence = model.get_submodule(name)
+        assert isinstance(sequence, nn.Sequential)
+        places = [place for place in range(len(sequence)) if place - 1 not in starts]
         parts = [f"Residual(parts[{at}], parts[{at + 1}])" if at in starts else f"parts[{at}]" for at in places]
-        lines.append(f"parts = list(model.get_submodule({name!r}).children())" if name else "parts = list(model)")
-        made = f"nn.Sequential({_wrapped(parts)})"
-        lines.append(f"model.set_submodule({name!r}, {made})" if name else f"model = {made}")
+        lines += [
+            f"sequence = model.get_submodule({name!r})" if name else "sequence = model",
+            "parts = list(sequence)",
+            "del sequence[:]",
+            f"sequence.extend([{_wrapped(parts)}])",
+        ]
     return "\n".join(lines)
 
 
@@ -106,16 +123,6 @@ def _wider(model: nn.Module) -> str:
     if not surgery.is_half(model):
         raise surgery.NotApplicable("it computes in float32 or float64")
     return "model.float()  # and the inputs: x.float()"
-
-
-def _scaled(model: nn.Module) -> str:
-    if not surgery.is_half(model):
-        raise surgery.NotApplicable("it computes in float32 or float64")
-    return (
-        "# once, and in place of loss.backward() and optimizer.step():\n"
-        "scaler = torch.amp.GradScaler(next(model.parameters()).device.type)\n"
-        "scaler.scale(loss).backward()\nscaler.step(optimizer)\nscaler.update()"
-    )
 
 
 def _each(names: list[str], *body: str) -> str:

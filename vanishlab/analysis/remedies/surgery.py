@@ -6,17 +6,20 @@ singular value at 1 (arXiv:1312.6120): 1 for tanh, 4 for sigmoid; for the others
 second moment (arXiv:1502.01852).
 """
 
+import copy
 import itertools
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.network.activation_modules import activation_of
 from vanishlab.network.mlp import NORMALIZATIONS, Residual
+from vanishlab.recording.hooks.find_layers import shown_name
 
 
 class NotApplicable(Exception):
@@ -29,6 +32,17 @@ class Draw(NamedTuple):
     layer: str
     orthogonal: bool
     size: float
+    assigned: bool
+    """Whether the weight is made of other parameters (weight norm), which an assignment sets."""
+
+
+def by_module(
+    model: nn.Module, layers: Iterable[str], phi: Iterable[str], units: Iterable[float]
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Return each layer's activation and units by the name of its module in `model`, wrappers' parts included."""
+    seen = dict(zip(layers, zip(phi, units, strict=True), strict=True))
+    names = {path: shown for path, _ in model.named_modules() if (shown := shown_name(path)) in seen}
+    return {path: seen[name][0] for path, name in names.items()}, {path: seen[name][1] for path, name in names.items()}
 
 
 def weight_draws(model: nn.Module, phi: Mapping[str, str]) -> list[Draw]:
@@ -37,21 +51,42 @@ def weight_draws(model: nn.Module, phi: Mapping[str, str]) -> list[Draw]:
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, kinds)]
     if not found:
         raise NotApplicable("it has no linear or convolutional layer")
-    return [_draw_of(name, module.weight, phi.get(name, "")) for name, module in found]
+    return [_draw_of(name, module, phi.get(name, "")) for name, module in found]
 
 
-def _draw_of(layer: str, weight: torch.Tensor, phi: str) -> Draw:
-    if not isinstance(weight, nn.Parameter):
+def _draw_of(layer: str, module: nn.Module, phi: str) -> Draw:
+    assigned = parametrize.is_parametrized(module, "weight")
+    weight = _assigned_shape(layer, module) if assigned else module._parameters.get("weight")
+    if weight is None:
         raise NotApplicable(f"the weight of {layer} is made of other parameters")
     if is_lazy(weight):
         raise NotApplicable(f"{layer} has no shape before its first batch")
     fan_out, fan_in = len(weight), weight[0].numel()
     known = ACTIVATIONS.get(phi)  # None for a readout
     if known is not None and not known.bounded:
-        return Draw(layer, False, (known.second_moment_gain or known.gain) / fan_in**0.5)
+        return Draw(layer, False, (known.second_moment_gain or known.gain) / fan_in**0.5, assigned)
     gain = 1.0 / known.at_zero[1] if known else 1.0
     # Entries of variance 1 / fan_in also where there are more rows than columns.
-    return Draw(layer, True, gain * max(1.0, fan_out / fan_in) ** 0.5)
+    return Draw(layer, True, gain * max(1.0, fan_out / fan_in) ** 0.5, assigned)
+
+
+@torch.no_grad()
+def _assigned_shape(layer: str, module: nn.Module) -> torch.Tensor:
+    """Return a tensor of the weight's shape, if the weight takes what it is assigned."""
+    twin = copy.deepcopy(module)  # spectral norm changes its buffers whenever its weight is looked at
+    weight = twin.weight
+    assert isinstance(weight, torch.Tensor)
+    wanted = torch.linspace(-1.0, 1.0, weight.numel()).reshape(weight.shape).to(weight)
+    try:
+        twin.weight = wanted
+        kept = torch.allclose(twin.weight, wanted, rtol=0.01, atol=0.01)
+    except Exception:  # orthogonal weights refuse others, each parametrisation in its own words
+        kept = False
+    if not kept:
+        made_by = twin.get_submodule("parametrizations.weight").children()
+        kinds = ", ".join(type(each).__name__.lstrip("_") for each in made_by)
+        raise NotApplicable(f"the weight of {layer} does not take any values: its parametrisation is {kinds}")
+    return wanted
 
 
 @torch.no_grad()
@@ -59,13 +94,17 @@ def draw_weights(model: nn.Module, phi: Mapping[str, str]) -> None:
     """Draw every linear and convolutional weight anew for its activation `phi` (by layer name), biases 0."""
     for draw in weight_draws(model, phi):
         module = model.get_submodule(draw.layer)
-        weight = module.get_parameter("weight")
+        weight = module.weight if draw.assigned else module.get_parameter("weight")
+        assert isinstance(weight, torch.Tensor)
         values = torch.empty(weight.shape, dtype=torch.float32, device=weight.device)
         if draw.orthogonal:
             nn.init.orthogonal_(values, gain=draw.size)
         else:
             nn.init.normal_(values, 0.0, draw.size)
-        weight.copy_(values)
+        if draw.assigned:
+            module.weight = values.to(weight.dtype)
+        else:
+            weight.copy_(values)
         if isinstance(bias := getattr(module, "bias", None), torch.Tensor):
             bias.zero_()
 
@@ -73,18 +112,20 @@ def draw_weights(model: nn.Module, phi: Mapping[str, str]) -> None:
 def swap_activations(model: nn.Module, phi: Mapping[str, str], make: Callable[[], nn.Module]) -> None:
     """Replace every activation module by `make()`, and draw the weights for it."""
     for name in activations_to_swap(model, make()):
-        _replace(model, name, make())
+        _put(model, name, make().train(model.training))
     draw_weights(model, phi_after_swap(phi, make()))
 
 
 def activations_to_swap(model: nn.Module, new: nn.Module) -> list[str]:
-    """Return the names of the activation modules that are of another kind than `new`."""
-    hits = [(name, module) for name, module in model.named_modules() if (activation_of(module) is not None) and name]
+    """Return the names of the activation modules that are of another kind than `new`, of one in two places both."""
+    every = model.named_modules(remove_duplicate=False)
+    hits = [(name, module) for name, module in every if activation_of(module) is not None and name]
     old = [name for name, module in hits if type(module) is not type(new)]
     if not hits:
         raise NotApplicable("its activations are functions, not modules")
     if not old:
         raise NotApplicable(f"its activations are {type(new).__name__} already")
+    _check_replaceable(model, [module for name, module in hits if name in old])
     return old
 
 
@@ -98,7 +139,10 @@ def normalise(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, floa
     """Put batch normalisation (layer normalisation, where examples have more axes) before each activation."""
     for name, norm in norms_to_add(model, phi, units).items():
         module = model.get_submodule(name)
-        _replace(model, name, nn.Sequential(module, norm.to(module.get_parameter("weight"))))
+        places = places_of(model, name)
+        normed = nn.Sequential(module, norm.to(next(module.parameters()))).train(model.training)
+        for place in places:
+            _put(model, place, normed)
 
 
 def norms_to_add(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, float]) -> dict[str, nn.Module]:
@@ -110,7 +154,9 @@ def norms_to_add(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, f
         if not name or not phi.get(name):
             continue
         if isinstance(module, nn.Linear):
-            plain = units.get(name) in (None, float(module.out_features))
+            # Of a layer that is called more than once the calls have statistics of their own.
+            once = len(places_of(model, name)) == 1
+            plain = once and units.get(name) in (None, float(module.out_features))
             found[name] = nn.BatchNorm1d(module.out_features) if plain else nn.LayerNorm(module.out_features)
         elif isinstance(module, nn.Conv2d):
             found[name] = nn.BatchNorm2d(module.out_channels)
@@ -118,6 +164,7 @@ def norms_to_add(model: nn.Module, phi: Mapping[str, str], units: Mapping[str, f
             found[name] = nn.BatchNorm1d(module.out_channels)
     if not found:
         raise NotApplicable("no linear or convolutional layer is followed by an activation")
+    _check_replaceable(model, map(model.get_submodule, found))
     return found
 
 
@@ -125,30 +172,33 @@ def add_skips(model: nn.Module, *, learned: bool) -> None:
     """Put a skip connection around each linear (or convolution) and activation that keep the shape, in sequences."""
     for name, starts in skips_to_add(model).items():
         sequence = model.get_submodule(name)
-        parts = list(sequence.children())
+        assert isinstance(sequence, nn.Sequential)
+        parts = list(sequence)  # `children()` would name a module in two places once
         made: list[nn.Module] = []
         for place, part in enumerate(parts):
             if place in starts:
-                scale = torch.zeros((), dtype=part.get_parameter("weight").dtype) if learned else 1.0
-                made.append(Residual(nn.Sequential(part, parts[place + 1]), scale))
+                weight = next(part.parameters())
+                scale = torch.zeros((), dtype=weight.dtype, device=weight.device) if learned else 1.0
+                made.append(Residual(nn.Sequential(part, parts[place + 1]), scale).train(model.training))
             elif place - 1 not in starts:
                 made.append(part)
-        for key in list(sequence._modules):
-            del sequence._modules[key]
-        for number, part in enumerate(made):
-            sequence.add_module(str(number), part)
+        del sequence[:]
+        sequence.extend(made)
 
 
 def skips_to_add(model: nn.Module) -> dict[str, list[int]]:
     """Return for each nn.Sequential, by name, the places of layers that a skip connection can go around."""
     found: dict[str, list[int]] = {}
+    wrapped: list[nn.Module] = []
     for name, sequence in model.named_modules():
         if type(sequence) is nn.Sequential:
             pairs = enumerate(itertools.pairwise(sequence))
             if starts := [at for at, (here, after) in pairs if _keeps_shape(here) and activation_of(after) is not None]:
                 found[name] = starts
+                wrapped += [sequence[at] for at in starts]
     if not found:
         raise NotApplicable("no nn.Sequential holds a layer of equal width followed by its activation")
+    _check_replaceable(model, wrapped)
     return found
 
 
@@ -189,6 +239,44 @@ def _keeps_shape(module: nn.Module) -> bool:
     return False
 
 
-def _replace(model: nn.Module, name: str, new: nn.Module) -> None:
+def places_of(model: nn.Module, name: str) -> list[str]:
+    """Return every name that the module of this name has in the model."""
+    wanted = model.get_submodule(name)
+    return [place for place, module in model.named_modules(remove_duplicate=False) if module is wanted]
+
+
+def _put(model: nn.Module, name: str, new: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, new)
+
+
+def _check_replaceable(model: nn.Module, modules: Iterable[nn.Module]) -> None:
+    """Raise where an attribute that is no module holds one of these: what `forward` calls may be that one."""
+    names = {id(module): name for name, module in model.named_modules()}
+    wanted = {id(module) for module in modules}
+    for owner, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if attribute not in _REGISTERED and (held := _holds(value, wanted)) is not None:
+                where = f"{owner}.{attribute}" if owner else attribute
+                raise NotApplicable(f"{where} holds {names[held]} too, and forward may call that one")
+
+
+_REGISTERED = frozenset(vars(nn.Module()))
+"""What every module has of its own: its parts, its parameters, its hooks."""
+_MOST = 10_000  # objects of an attribute that are looked at
+
+
+def _holds(value: Any, wanted: set[int]) -> int | None:
+    waiting, looked_at = [value], 0
+    while waiting and looked_at < _MOST:
+        each = waiting.pop()
+        looked_at += 1
+        if id(each) in wanted:
+            return id(each)
+        if isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set | frozenset):
+            waiting += each
+        elif each is value and type(each).__module__ != "builtins" and not isinstance(each, nn.Module | torch.Tensor):
+            waiting += getattr(each, "__dict__", {}).values()
+    return None

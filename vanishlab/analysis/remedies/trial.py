@@ -1,6 +1,5 @@
 """`try_remedies`: each remedy on copies of the model, trained for the same few steps, ranked by what came of it."""
 
-import copy
 import itertools
 import math
 import warnings
@@ -13,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from vanishlab.analysis.copies import copy_inside
 from vanishlab.analysis.diagnosis import conclude
 from vanishlab.analysis.evidence import evidence_of
 from vanishlab.analysis.examine import evidence_of_batch
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.descent import Descent, Setting
-from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange
+from vanishlab.analysis.remedies.mending import MODULE_CHANGES, ModuleChange, check_runs
 from vanishlab.analysis.remedies.table import RemedyTable, Trial
 from vanishlab.analysis.rules.loss import constant_loss
 from vanishlab.analysis.rules.meaning import last_share
@@ -68,15 +68,17 @@ def try_remedies(
 ) -> RemedyTable:
     """Apply every remedy that fits to a fresh model, train each for a few steps, and rank what came of it.
 
-    For each seed, torch's generator is seeded before `build_model()`, and what it returns is copied before anything is
-    done to it. Batches are as for `examine`; they are taken in turn, the first `steps` of them at most. Training is by
-    plain gradient descent, or by your own `optimizer`: a class such as `torch.optim.Adam`, or a function that is called
-    with a list of parameters and `lr=`. A remedy mends the model if no verdict is found at the end but a good one, and
-    its median loss is lower than without it in any seed, and than what a model pays that has learned nothing.
+    For each seed, torch's generator is seeded before `build_model()`, and what it returns, or the model inside its
+    DataParallel or torch.compile, is copied before anything is done to it. Batches are as for `examine`; they are taken
+    in turn, the first `steps` of them at most. Training is by plain gradient descent, or by your own `optimizer`: a
+    class such as `torch.optim.Adam`, or a function that is called with a list of parameters and `lr=`. A remedy mends
+    the model if no verdict is found at the end but a good one, and its median loss is lower than without it in any
+    seed, and than what a model pays that has learned nothing.
     `progress` says whether to show a bar; None is where somebody watches. The states of torch's generators are put
     back. Where two seeds begin with the same weights, a warning says so.
 
-    Raises `InputError` for no batches, no seeds, numbers out of range, and what makes no optimizer.
+    Raises `InputError` for no batches, no seeds, numbers out of range, what makes no optimizer, and a model that cannot
+    be copied.
     """
     check_integer("steps", steps, 1)
     check_number("learning_rate", learning_rate, above=0.0)
@@ -140,8 +142,8 @@ def changes(loss_fn: Callable[..., Tensor], batch: Any, steps: int) -> dict[str,
     def modules(change: ModuleChange) -> Change:
         def apply(model: nn.Module, setting: Setting) -> Setting:
             evidence, _ = evidence_of_batch(model, loss_fn, batch)
-            phi = dict(zip(evidence.names, evidence.phi, strict=True))
-            change(model, phi, dict(zip(evidence.names, evidence.units.tolist(), strict=True)))
+            change(model, *surgery.by_module(model, evidence.names, evidence.phi, evidence.units.tolist()))
+            check_runs(model, loss_fn, batch)
             return setting
 
         return apply
@@ -197,7 +199,7 @@ def _trial(
     found = []
     for seed in seeds:
         torch.manual_seed(seed)
-        model = copy.deepcopy(build_model())
+        model = copy_inside(build_model())
         setting = plain if change is None else change(model, plain)
         given = [_floats(batch) for batch in batches] if setting.wide else batches
         found.append(_train_and_look(model, loss_fn, given, steps, setting))

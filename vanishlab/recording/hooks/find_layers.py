@@ -86,13 +86,27 @@ def find_layers(
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """Return the user's own model inside DistributedDataParallel, DataParallel or torch.compile."""
+    for attribute in way_inside(model):
+        model = getattr(model, attribute)
+    return model
+
+
+def way_inside(model: nn.Module) -> tuple[str, ...]:
+    """Return the attributes that lead to it, one after the other."""
+    way: list[str] = []
     while True:
         if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            model = model.module
+            way.append("module")
         elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod  # pyright: ignore[reportAssignmentType]
+            way.append("_orig_mod")
         else:
-            return model
+            return tuple(way)
+        model = getattr(model, way[-1])
+
+
+def shown_name(path: str) -> str:
+    """Return a module's name without its wrappers' part."""
+    return ".".join(part for part in path.split(".") if part not in WRAPPERS)
 
 
 def _chosen(found: list[Found], choices: list[Choice]) -> list[Found]:
@@ -143,7 +157,7 @@ def _of_modules(model: nn.Module, batch_axis: int) -> Iterator[Found]:
             axes.update(dict.fromkeys(module.modules(), inner))
     handled: set[nn.Module] = set()
     for path, module in model.named_modules():
-        name = ".".join(part for part in path.split(".") if part not in WRAPPERS)
+        name = shown_name(path)
         if isinstance(module, torch.jit.ScriptModule):
             handled.update(module.modules())
         if module in handled:
