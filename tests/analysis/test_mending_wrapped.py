@@ -4,7 +4,7 @@ import copy
 import threading
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -47,9 +47,8 @@ def weight_normed() -> nn.Sequential:
 
 def compiled_within() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(
-        torch.compile(mlp(8, 16, nn.Sigmoid, "default", classes=16), backend="eager"), nn.Linear(16, 5)
-    )
+    body = torch.compile(mlp(8, 16, nn.Sigmoid, "default", classes=16), backend="eager")
+    return nn.Sequential(cast(nn.Module, body), nn.Linear(16, 5))
 
 
 class InBox(nn.Module):
