@@ -119,6 +119,19 @@ def root(inside: float) -> Callable[..., Tensor]:
     return lambda o, t: torch.sqrt((o - o.detach()).square().sum(1) + inside).mean() + mse(o, t)
 
 
+def normed(momentum: float) -> nn.Module:
+    """Trained for 200 batches with batch norm whose running statistics follow by so much a batch."""
+    norm = nn.BatchNorm1d(32, momentum=momentum)
+    model = nn.Sequential(layer(20, 32, 2.0), norm, nn.ReLU(), layer(32, 5, 1.0))
+    x, y = clusters()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        cross_entropy(model(5 * x + 30), y).backward()
+        optimizer.step()
+    return model
+
+
 def one_of_two(optimizer_holds: str) -> dict[str, Any]:
     return {"rate": 0.02, "steps": 20, "held": optimizer_holds, "second": True}
 
@@ -179,6 +192,9 @@ REPORTS: tuple[Report, ...] = (
     Report("a layer made in forward", "unregistered weights", lambda: Hidden("made")),
     Report("layers in a ModuleList", "healthy", lambda: Hidden("known")),
     Report("differentiated by its input", "healthy", Differentiated, (clusters()[0], torch.randn(64, 5, generator=NOISE)), mse),
+    Report("running statistics that lag behind", "stale statistics", lambda: normed(1e-4), (5 * clusters()[0] + 30, clusters()[1])),
+    Report("the same, in eval mode", "stale statistics", lambda: normed(3e-4).eval(), (5 * clusters()[0] + 30, clusters()[1])),
+    Report("the same at torch's own momentum", "converged", lambda: normed(0.1), (5 * clusters()[0] + 30, clusters()[1])),
     Report("softmax before cross-entropy", "softmax twice", lambda: nn.Sequential(*mlp(2), nn.Softmax(1))),
     Report("sigmoid before cross-entropy, trained", "softmax twice", lambda: nn.Sequential(*mlp(2), nn.Sigmoid()), training={"rate": 0.05, "steps": 10}),
     Report("sigmoid before its cross-entropy with logits", "softmax twice", lambda: nn.Sequential(*mlp(2, classes=1), nn.Sigmoid()), (COIN[0], COIN[1]), functional.binary_cross_entropy_with_logits),

@@ -76,6 +76,7 @@ def evidence_names() -> Iterator[str]:
         "rules/meaning",
         "rules/graph",
         "rules/loss",
+        "rules/modes",
         "diagnosis",
     ):
         for node in ast.walk(SOURCES[f"vanishlab/analysis/{rules}.py"]):

@@ -19,7 +19,7 @@ import numpy as np
 
 from vanishlab.analysis.evidence import Evidence, evidence_of
 from vanishlab.analysis.remedies.advice import Remedy, remedies_for
-from vanishlab.analysis.rules import depth, graph, layers, loss, meaning, notes
+from vanishlab.analysis.rules import depth, graph, layers, loss, meaning, modes, notes
 from vanishlab.analysis.rules import run as course
 from vanishlab.analysis.rules.decay import Decay, fit_decay
 from vanishlab.analysis.verdict import VERDICTS, WELL, Thresholds, Verdict, named, several
@@ -182,7 +182,10 @@ def judge(e: Evidence, t: Thresholds) -> list[Verdict]:
     broken = graph.find_broken_gradient(e, t) or graph.find_broken_forward(e, t)
     overflow, diverging = None if broken else course.find_overflow(e, t), course.find_divergence(e, t)
     twins, absent = layers.find_twins(e, t), layers.find_absent(e)
-    outside = (graph.find_unregistered, loss.find_targets_ignored, loss.find_softmax_twice, course.find_not_held)
+    outside = (
+        graph.find_unregistered, loss.find_targets_ignored, loss.find_softmax_twice, course.find_not_held,
+        modes.find_stale_statistics,
+    )  # fmt: skip
     found = [*_found(outside, e, t), *_present(broken, overflow, diverging, twins, *absent)]
     if overflow is None and broken is None:
         converged = None if diverging is not None else course.find_convergence(e, t)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vanishlab.analysis.looks import forwards
     from vanishlab.analysis.looks.answers import Answers
     from vanishlab.analysis.looks.backwards import Backwards
+    from vanishlab.analysis.looks.modes import Modes
 
 _RECURRENT = re.compile(r"weight_(?:ih|hh|hr)(?:_(l\d+(?:_reverse)?))?").fullmatch
 Absence = Literal["frozen", "unused", "detached"]
@@ -83,7 +84,9 @@ class Evidence:
     forwards: "forwards.Place | None" = None
     """of the first number on the way forwards that is not finite,"""
     backwards: "Backwards | None" = None
-    """and of the gradient, operation by operation."""
+    """of the gradient, operation by operation,"""
+    modes: "Modes | None" = None
+    """and of the same batch again, in both modes."""
 
     @property
     def broken(self) -> np.ndarray:

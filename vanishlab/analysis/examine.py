@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from vanishlab.analysis.evidence import Evidence, evidence_of
 from vanishlab.analysis.looks.answers import look_at_answers
 from vanishlab.analysis.looks.backwards import Follow, Outputs
 from vanishlab.analysis.looks.forwards import Forwards, Place
+from vanishlab.analysis.looks.modes import look_at_modes
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.remedies.snippets import lines_to_paste
@@ -39,7 +41,7 @@ def examine(
     thresholds: Thresholds | None = None,
     progress: bool | None = None,
 ) -> Diagnosis:
-    """Return the verdict on `model` from one forward and one backward pass.
+    """Return the verdict on `model` from one forward and one backward pass, and a few forwards without gradients.
 
     A batch (inputs, targets) gives loss_fn(model(inputs), targets); `objective.compute_loss` says what else it may be.
     The pass is made on a copy of the model, of the one inside where it is in DataParallel, DistributedDataParallel or
@@ -54,9 +56,25 @@ def examine(
     """
     with progress_bar(say("examining"), progress) as advance:
         evidence, _ = evidence_of_batch(model, loss_fn, batch, advance)
+        evidence = with_modes(evidence, model, loss_fn, batch)
     if optimizer is not None:
         evidence = replace(evidence, held=_held(model, optimizer, evidence.names))
     return conclude_with_code(evidence, model, thresholds)
+
+
+def with_modes(evidence: Evidence, model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> Evidence:
+    """Return the evidence with what came of the same batch again, in train and in eval mode.
+
+    Of a model that cannot be copied, or a loss that is not finite, nothing is asked.
+    """
+    if not len(evidence.loss) or not np.isfinite(evidence.loss[0]):
+        return evidence
+    with torch.inference_mode(False), _random_states_kept(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the model has said what it has to say
+        try:
+            return replace(evidence, modes=look_at_modes(copy_inside(model), loss_fn, batch))
+        except Exception:  # a model may be unable to run in the other mode, without gradients, or a second time
+            return evidence
 
 
 def conclude_with_code(evidence: Evidence, model: nn.Module, thresholds: Thresholds | None = None) -> Diagnosis:

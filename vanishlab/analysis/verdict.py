@@ -11,7 +11,8 @@ from vanishlab.language.sentences import listed, say
 VerdictName = Literal[
     "not finite", "overflow", "unregistered weights", "targets ignored", "softmax twice", "diverging", "symmetric",
     "dead", "saturated", "exploding", "masked vanishing", "vanishing", "underflow", "no gradient", "collapsed",
-    "frozen updates", "wild scale", "stalled", "converged", "levelled out", "healthy", "not enough evidence",
+    "frozen updates", "wild scale", "stale statistics", "stalled", "converged", "levelled out", "healthy",
+    "not enough evidence",
 ]  # fmt: skip
 VERDICTS: tuple[str, ...] = get_args(VerdictName)
 """Every name, causes before what follows from them: the order of `Diagnosis.verdicts`."""
@@ -23,6 +24,7 @@ CURES: dict[VerdictName, tuple[str, ...]] = {
     "targets ignored": ("equal shapes",),
     "softmax twice": ("logits",),
     "wild scale": ("matched initialisation", "scaled data"),
+    "stale statistics": ("statistics anew",),
     "stalled": ("larger learning rate", "smaller learning rate", "matched initialisation", "normalisation"),
     "overflow": ("wider dtype", "matched initialisation", "normalisation", "loss scaling"),
     "diverging": ("smaller learning rate", "warm-up", "clipping", "normalisation"),
@@ -179,6 +181,16 @@ class Thresholds:
     """Share of the first loss from which on nothing was learned, where the best constant's loss is not known, and"""
     level_constant: float = 0.97
     """share of that one, where it is: what a constant costs can be had without any example."""
+    mode_learned: float = 0.5
+    """Share of the best constant's loss below which a batch is learned in train mode, and"""
+    mode_constant: float = 1.0
+    """share of it from which on nothing of that is left in eval mode."""
+    mode_factor: float = 2.0
+    """The loss in eval mode over that in train mode from which on a note says so: dropout, which eval mode lacks, makes
+    it smaller, not larger."""
+    drowned: float = 10.0
+    """What two passes differ by, over what examples do, from which on dropout is said to drown what it should blur: of
+    an output's energy a hundredth is then the example's own."""
     least_layers: int = 2
     """Layers with a measured delta below which nothing can be said of depth."""
 

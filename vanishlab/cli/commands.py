@@ -243,7 +243,7 @@ def examine_command(
         out: Folder for record.npz and the picture of the three curves.
     """
     from vanishlab import plots
-    from vanishlab.analysis.examine import conclude_with_code, evidence_of_batch
+    from vanishlab.analysis.examine import conclude_with_code, evidence_of_batch, with_modes
     from vanishlab.analysis.remedies.trial import try_remedies
     from vanishlab.cli.user_code import UserCode
 
@@ -253,6 +253,7 @@ def examine_command(
     model, loss_fn, one = code.call()
     with code.at_work(loss_fn, one):
         evidence, record = evidence_of_batch(model, loss_fn, one)
+        evidence = with_modes(evidence, model, loss_fn, one)
     print(conclude_with_code(evidence, model))
     record.save(out / "record.npz")
     print(*plots.save_both(plots.three_curves(record), out / "three_curves"))

@@ -7,6 +7,7 @@ FINDINGS: dict[str, str] = {
     "targets ignored": "损失不看标签",
     "softmax twice": "重复归一化",
     "wild scale": "尺度失常",
+    "stale statistics": "统计量不符",
     "stalled": "学习停滞",
     "levelled out": "损失已走平",
     "flat": "斜率为零",
@@ -133,6 +134,40 @@ FINDINGS: dict[str, str] = {
     "{spread:.2g} of their size: usual before training, and after it nothing has been learned.": (
         "损失 {loss:.4g} 与最佳常数答案的损失 {constant:.4g} 相同，各样本的输出只相差其大小的 {spread:.2g} 倍："
         "训练之前这很正常，训练之后则说明什么也没学到。"
+    ),
+    "The loss of this batch is {train:.4g} in train mode and {eval:.4g} in eval mode, where the best constant answer "
+    "costs {constant:.4g}: the running statistics of batch norm ({layers}) do not fit these examples.": (
+        "这个批次的损失在训练模式下是 {train:.4g}，在评估模式下是 {eval:.4g}，而最佳常数答案的损失是 {constant:.4g}："
+        "批归一化（{layers}）的滑动统计量与这些样本不符。"
+    ),
+    "The loss of this batch is {train:.4g} in train mode and {eval:.4g} in eval mode.": (
+        "这个批次的损失在训练模式下是 {train:.4g}，在评估模式下是 {eval:.4g}。"
+    ),
+    "The loss of this batch is {train:.4g} in train mode and {eval:.4g} in eval mode: the running statistics of batch "
+    "norm ({layers}) are not those of the batch.": (
+        "这个批次的损失在训练模式下是 {train:.4g}，在评估模式下是 {eval:.4g}："
+        "批归一化（{layers}）的滑动统计量与这个批次的不同。"
+    ),
+    "Two passes over this batch differ by {again:.2g} times as much as its examples do: dropout ({layers}) drowns what "
+    "it should blur.": (
+        "同一批次前向两次，输出之差是样本之间差别的 {again:.2g} 倍：dropout（{layers}）把它本该只是模糊的信号淹没了。"
+    ),
+    "Two passes over this batch differ, by {again:.2g} of what its examples differ by, and no dropout module is at "
+    "work: forward draws random numbers.": (
+        "同一批次前向两次，输出不同，相差样本之间差别的 {again:.2g} 倍，而没有 dropout 模块在起作用："
+        "forward 里抽取了随机数。"
+    ),
+    "Two passes over this batch differ, by {again:.2g} of what its examples differ by, and no random numbers are why: "
+    "forward keeps something from one call to the next that is no buffer, such as a hidden state.": (
+        "同一批次前向两次，输出不同，相差样本之间差别的 {again:.2g} 倍，而且不是随机数造成的："
+        "forward 在两次调用之间保留了某个不是 buffer 的东西，例如隐藏状态。"
+    ),
+    "loss in eval mode / in train mode": "评估模式的损失 / 训练模式的损失",
+    "statistics anew": "重新估计统计量",
+    "let batch norm estimate its running statistics again, from the data and batch sizes of training "
+    "(torch.optim.swa_utils.update_bn), with a momentum near 0.1; or use layer or group norm": (
+        "让批归一化用训练时的数据和批次大小重新估计滑动统计量（torch.optim.swa_utils.update_bn），"
+        "momentum 取 0.1 左右；或改用层归一化、组归一化"
     ),
     "Exchanging the targets between examples changes nothing in this loss.": "把标签打乱，这个损失也不变。",
     "{layers}: a gradient but no update, because the optimizer does not hold these parameters.": (

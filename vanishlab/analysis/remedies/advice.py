@@ -47,6 +47,9 @@ _ALL = (
            automatic=False),
     Remedy("smaller weights", "make the weights of these layers smaller, or normalise what they are given: the inputs "
            "of a recurrent layer, the products of queries and keys", automatic=False),
+    Remedy("statistics anew", "let batch norm estimate its running statistics again, from the data and batch sizes of "
+           "training (torch.optim.swa_utils.update_bn), with a momentum near 0.1; or use layer or group norm",
+           automatic=False),
     Remedy("gates", "use a gated cell (LSTM with forget bias 1), or orthogonal recurrent weights", automatic=False),
 )  # fmt: skip
 REMEDIES: dict[str, Remedy] = {remedy.name: remedy for remedy in _ALL}

@@ -46,6 +46,7 @@ NOT_TRIED = {
     "equal shapes": "which of the shapes is meant, only you know",
     "logits": "whether the model should end before, only you know",
     "smaller weights": "how much smaller, what they are given must say",
+    "statistics anew": "training in a trial makes them anew by itself",
     "scaled data": "the batches are taken as they are given",
     "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",
 }

@@ -5,13 +5,14 @@ import math
 from vanishlab.analysis.evidence import Evidence
 from vanishlab.analysis.rules.layers import is_frozen_on_purpose
 from vanishlab.analysis.rules.loss import constant_loss
+from vanishlab.analysis.rules.modes import notes_on_modes
 from vanishlab.analysis.verdict import Thresholds, several
 from vanishlab.language.sentences import say
 
 
 def notes_on(e: Evidence, t: Thresholds) -> list[str]:
     """Return what is to be said of one run beside its verdicts."""
-    return [*_frozen(e), *_elsewhere(e), *_answers(e, t)]
+    return [*_frozen(e), *_elsewhere(e), *_answers(e, t), *notes_on_modes(e, t)]
 
 
 def _frozen(e: Evidence) -> list[str]:
