@@ -28,7 +28,8 @@ NAMES = {
     *("detach", "no_grad", "item", "numpy", "argmax", "where", "softmax", "round", "squeeze", "unsqueeze", "output"),
     *("MNIST", "He", "Balduzzi", "Cohen", "De", "Smith", "Xiong", "Glorot", "Bengio", "Hanin", "Nica", "Hochreiter"),
     *("Klambauer", "Lu", "Nielsen", "Pennington", "Poole", "Schoenholz", "Saxe", "Xiao", "Yang"),  # authors
-    *("dropout", "forward", "buffer", "optim", "swa_utils", "update_bn", "momentum"),
+    *("dropout", "forward", "buffer", "optim", "swa_utils", "update_bn", "momentum", "isfinite"),
+    *("GradientRecorder", "Watcher", "inf"),
     *("target", "model", "parameters", "__init__", "nn", "Parameter", "ModuleList", "ParameterList", "npz", "Ctrl"),
 }
 """Words that stay as they are: they are typed like that, or the Chinese literature writes them so."""

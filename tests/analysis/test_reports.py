@@ -1,6 +1,7 @@
 """What people bring: causes, places and remedies of what no layer shows, and notes that make no net ill."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -208,3 +209,83 @@ def test_what_people_bring_is_named_in_other_draws_too() -> None:
             if names[0] != one.label or (one.label in ("healthy", "levelled out") and len(names) > 1):
                 wrong.append((one.name, seed, names))
     assert len(wrong) <= 0.02 * 2 * len(zoo.BROUGHT), wrong
+
+
+def broken(values: Tensor, with_what: float) -> Tensor:
+    return values.index_fill(0, torch.tensor([3]), with_what)
+
+
+@pytest.mark.parametrize("what", [math.nan, math.inf])
+def test_what_was_not_finite_before_the_pass_is_named(what: float) -> None:
+    x, y = BATCH
+    (found,) = vl.examine(mlp(3), cross_entropy, (broken(x, what), y)).verdicts
+    assert (found.name, found.cause) == ("not finite", "data") and found.sentence.startswith(
+        "The inputs are not finite"
+    )
+    assert found.evidence["share that is not finite"] == pytest.approx(1 / len(x))
+    targets = torch.randn(len(x), 5)
+    (found,) = vl.examine(mlp(3), functional.mse_loss, (x, broken(targets, what))).verdicts
+    assert found.cause == "data" and found.sentence.startswith("The targets are not finite")
+    model = mlp(3)
+    nn.init.constant_(model[2].bias, what)  # pyright: ignore[reportArgumentType]
+    diagnosis = vl.examine(model, cross_entropy, BATCH)
+    assert diagnosis.verdicts[0].cause == "weights" and diagnosis.verdicts[0].layers == ("2",)
+    assert [remedy.name for remedy in diagnosis.remedies] == ["finite weights"]
+
+
+def test_a_mask_of_minus_infinity_in_the_inputs_is_none_of_these() -> None:
+    x, y = BATCH
+    mask = torch.zeros(len(x), 5).index_fill(1, torch.tensor([2]), -math.inf)
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp(3)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return torch.log((self.body(x) + mask).softmax(1) * 0)
+
+    (found,) = vl.examine(Masked(), lambda o, t: -o.mean(), (x, mask, y)).verdicts
+    assert found.cause == "forward" and "log" in found.sentence
+
+
+AFTER: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "log of what is 0": (
+        lambda h: torch.log(h.relu()),
+        "log in or after 2 makes -inf of finite numbers, and linear makes NaN",
+    ),
+    "0 to the power of -1": (lambda h: h.relu() ** -1.0, ": pow in or after 2 is given"),
+    "one over 0": (lambda h: 1 / h.relu(), ": div in or after 2 is given"),
+    "in place": (lambda h: (h * 0).div_(0.0), ": div in or after 2 is given"),
+}
+
+
+@pytest.mark.parametrize("kind", AFTER)
+def test_the_first_function_that_makes_it_is_named_by_its_plain_name(kind: str) -> None:
+    function, said = AFTER[kind]
+
+    class Between(nn.Sequential):
+        def forward(self, input: Tensor) -> Tensor:
+            for place, part in enumerate(self):
+                input = function(part(input)) if place == 2 else part(input)
+            return input
+
+    model = Between(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 16), nn.Linear(16, 5))
+    (found,) = vl.examine(model, cross_entropy, BATCH).verdicts
+    assert found.name == "not finite" and said in found.sentence
+
+
+def test_a_half_power_of_zero_breaks_the_gradient_as_a_square_root_does() -> None:
+    loss = lambda o, t: ((o - o.detach()) ** 2).sum() ** 0.5 + cross_entropy(o, t)  # noqa: E731
+    (found,) = vl.examine(mlp(3), loss, BATCH).verdicts
+    assert found.cause == "backward" and ": pow between 6 and the loss" in found.sentence
+
+
+def test_where_numbers_left_the_range_is_told() -> None:
+    found = vl.examine(mlp(3), lambda o, t: torch.exp(1e4 * o).mean(), BATCH).verdicts[0]
+    assert found.name == "overflow" and "first in exp in or after 6, where the largest was" in found.sentence
+    half = mlp(3).half()
+    found = vl.examine(half, lambda o, t: (o.abs() + 1e3).sum(), (BATCH[0].half(), BATCH[1])).verdicts[0]
+    assert found.name == "overflow" and "float16, first in sum in or after 6" in found.sentence
+    found = vl.examine(half, lambda o, t: (1e8 * o.float()).mean(), (BATCH[0].half(), BATCH[1])).verdicts[0]
+    assert found.name == "overflow" and "The gradient left the range of float16, first in" in found.sentence

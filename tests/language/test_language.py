@@ -190,6 +190,8 @@ TABLES = {
         "targets",
         "gate",
         "softmax",
+        "weights",
+        "data",
     ),
     "evidence": tuple(evidence_names()),
     "remedy.name": tuple(REMEDIES),

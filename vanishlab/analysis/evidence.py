@@ -83,6 +83,8 @@ class Evidence:
     """What `examine` saw of the loss,"""
     forwards: "forwards.Place | None" = None
     """of the first number on the way forwards that is not finite,"""
+    source: "forwards.Source | None" = None
+    """of what was not finite before,"""
     backwards: "Backwards | None" = None
     """of the gradient, operation by operation,"""
     modes: "Modes | None" = None

@@ -16,7 +16,7 @@ from vanishlab.analysis.diagnosis import Diagnosis, conclude
 from vanishlab.analysis.evidence import Evidence, evidence_of
 from vanishlab.analysis.looks.answers import look_at_answers
 from vanishlab.analysis.looks.backwards import Follow, Outputs
-from vanishlab.analysis.looks.forwards import Forwards, Place
+from vanishlab.analysis.looks.forwards import Forwards, Place, not_finite_before
 from vanishlab.analysis.looks.modes import look_at_modes
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
@@ -117,6 +117,7 @@ def evidence_of_batch(
             answers=answers,
             exchanged_loss=answers.exchanged,
             forwards=None if finite else _first_not_finite(model, loss_fn, batch),
+            source=None if finite else not_finite_before(unwrapped(model), batch),
             # A NaN that a later operation replaces, as clamp does outside its range, reaches no weight and is no harm.
             backwards=follow.found(harmed) if finite else None,
         ), record

@@ -56,8 +56,8 @@ class Verdict:
     """The numbers behind it, by their names."""
     cause: str = ""
     """Of "no gradient": unused, detached, flat, or frozen where nothing is left to train. Of "vanishing" and
-    "exploding": depth or time. Of "not finite": forward or backward. Of "frozen updates": "not held" by the optimizer.
-    Of "wild scale": inputs or targets. Of "saturated": gate, or softmax for one inside the model."""
+    "exploding": depth or time. Of "not finite": forward, backward, weights or data. Of "frozen updates": "not held" by
+    the optimizer. Of "wild scale": inputs or targets. Of "saturated": gate, or softmax for one inside the model."""
     runs: tuple[int, ...] = (0,)
     """Places on the run axis of the runs of which it holds."""
 

@@ -162,6 +162,47 @@ FINDINGS: dict[str, str] = {
         "同一批次前向两次，输出不同，相差样本之间差别的 {again:.2g} 倍，而且不是随机数造成的："
         "forward 在两次调用之间保留了某个不是 buffer 的东西，例如隐藏状态。"
     ),
+    "The loss is not finite: {operation} in or after {layer} makes -inf of finite numbers, and {then} makes NaN or "
+    "infinity of that.": (
+        "损失不是有限数：{layer} 之中或之后的 {operation} 把有限数变成了 -inf，{then} 又由此得出 NaN 或无穷大。"
+    ),
+    "The loss is not finite: {operation} makes -inf of finite numbers, and {then} makes NaN or infinity of that.": (
+        "损失不是有限数：{operation} 把有限数变成了 -inf，{then} 又由此得出 NaN 或无穷大。"
+    ),
+    "The weights of {layers} are not finite before the pass begins: an earlier update has broken them.": (
+        "前向传播之前，{layers} 的权重就已不是有限数：之前的某次更新损坏了它们。"
+    ),
+    "The inputs are not finite: {share:.2g} of their entries are NaN or infinite before any layer.": (
+        "输入不是有限数：进入任何一层之前，就有比例为 {share:.2g} 的项是 NaN 或无穷大。"
+    ),
+    "The targets are not finite: {share:.2g} of their entries are NaN or infinite.": (
+        "目标值不是有限数：其中比例为 {share:.2g} 的项是 NaN 或无穷大。"
+    ),
+    "share that is not finite": "非有限值所占比例",
+    "weights": "权重",
+    "data": "数据",
+    "Numbers left the range of {dtype}, first in {operation} in or after {layer}, where the largest was {size:.3g}.": (
+        "数值超出了 {dtype} 的范围，最先出现在 {layer} 之中或之后的 {operation}，那里最大的数是 {size:.3g}。"
+    ),
+    "Numbers left the range of {dtype}, first in {operation}, where the largest was {size:.3g}.": (
+        "数值超出了 {dtype} 的范围，最先出现在 {operation}，那里最大的数是 {size:.3g}。"
+    ),
+    "The gradient left the range of {dtype}, first in {operation} between {layer} and {next}.": (
+        "梯度超出了 {dtype} 的范围，最先出现在 {layer} 与 {next} 之间的 {operation}。"
+    ),
+    "The gradient left the range of {dtype}, first in {operation} between {layer} and the loss.": (
+        "梯度超出了 {dtype} 的范围，最先出现在 {layer} 与损失之间的 {operation}。"
+    ),
+    "finite data": "清理数据",
+    "find the entries that are not finite (torch.isfinite), in the files and after every division or logarithm in "
+    "front of the model, and leave them out or replace them": (
+        "找出不是有限数的项（torch.isfinite）：既看文件，也看模型之前的每个除法和对数；把它们去掉或替换"
+    ),
+    "finite weights": "有限的权重",
+    "begin again from weights that are finite, with a GradientRecorder or a Watcher around the training, which say at "
+    "which update they break": (
+        "从有限的权重重新开始，并用 GradientRecorder 或 Watcher 包住训练，它们会说出权重在哪次更新时损坏"
+    ),
     "loss in eval mode / in train mode": "评估模式的损失 / 训练模式的损失",
     "statistics anew": "重新估计统计量",
     "let batch norm estimate its running statistics again, from the data and batch sizes of training "

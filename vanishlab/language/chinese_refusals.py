@@ -271,6 +271,8 @@ REFUSALS: dict[str, str] = {
     "whether the model should end before, only you know": "模型是否该在那之前结束，只有你知道",
     "the batches are taken as they are given": "批次按给出的样子使用",
     "how much smaller, what they are given must say": "该减小多少，要看它们的输入",
+    "what should stand in the data, only you know": "数据里本该是什么，只有你知道",
+    "what was there before they broke, only you know": "损坏之前的权重是什么，只有你知道",
     "training in a trial makes them anew by itself": "试验中的训练会自行重新估计它们",
     "here the optimizer holds every parameter that asks for a gradient": "这里的优化器包含所有要求梯度的参数",
     "build_model must draw other weights for each seed, got the same for seeds {seeds}: it may set a seed of its own, "

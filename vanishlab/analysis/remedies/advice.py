@@ -50,6 +50,10 @@ _ALL = (
     Remedy("statistics anew", "let batch norm estimate its running statistics again, from the data and batch sizes of "
            "training (torch.optim.swa_utils.update_bn), with a momentum near 0.1; or use layer or group norm",
            automatic=False),
+    Remedy("finite data", "find the entries that are not finite (torch.isfinite), in the files and after every "
+           "division or logarithm in front of the model, and leave them out or replace them", automatic=False),
+    Remedy("finite weights", "begin again from weights that are finite, with a GradientRecorder or a Watcher around "
+           "the training, which say at which update they break", automatic=False),
     Remedy("gates", "use a gated cell (LSTM with forget bias 1), or orthogonal recurrent weights", automatic=False),
 )  # fmt: skip
 REMEDIES: dict[str, Remedy] = {remedy.name: remedy for remedy in _ALL}
@@ -60,6 +64,8 @@ _OF_CAUSE = {
     "detached": ("reconnecting",),
     "inputs": ("scaled data",),
     "targets": ("scaled data",),
+    "data": ("finite data",),
+    "weights": ("finite weights",),
     "flat": ("a slope",),
     "not held": ("optimizer's parameters",),
     "time": ("gates", "clipping", "normalisation"),

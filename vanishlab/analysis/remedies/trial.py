@@ -46,6 +46,8 @@ NOT_TRIED = {
     "equal shapes": "which of the shapes is meant, only you know",
     "logits": "whether the model should end before, only you know",
     "smaller weights": "how much smaller, what they are given must say",
+    "finite data": "what should stand in the data, only you know",
+    "finite weights": "what was there before they broke, only you know",
     "statistics anew": "training in a trial makes them anew by itself",
     "scaled data": "the batches are taken as they are given",
     "optimizer's parameters": "here the optimizer holds every parameter that asks for a gradient",

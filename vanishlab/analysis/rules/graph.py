@@ -3,7 +3,9 @@
 import numpy as np
 
 from vanishlab.analysis.evidence import Evidence
+from vanishlab.analysis.looks import forwards
 from vanishlab.analysis.looks.backwards import Place
+from vanishlab.analysis.looks.forwards import Source
 from vanishlab.analysis.verdict import Thresholds, Verdict, several
 from vanishlab.language.sentences import say
 from vanishlab.recording import remarks
@@ -12,10 +14,10 @@ _PRODUCTS = {
     "mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "matmul", "linear", "conv1d", "conv2d", "conv3d", "convolution",
     "mul", "sum", "mean", "add", "sub", "to_copy", "mse_loss", "exp", "pow", "square", "cumsum", "einsum", "softplus",
     "embedding", "scaled_dot_product_attention", "multi_head_attention_forward", "relu", "selu", "float", "half", "to",
-    "type_as", "layer_norm", "batch_norm", "var", "std", "norm", "linalg_vector_norm", "cross_entropy", "__matmul__",
-    "__mul__", "__add__", "__sub__", "__rmul__", "__radd__", "__rsub__", "__pow__",
+    "type_as", "layer_norm", "batch_norm", "var", "std", "norm", "linalg_vector_norm", "cross_entropy",
 }  # fmt: skip
 """Operations that leave the dtype's range by the size of what they are given."""
+_POWERS = ("pow", "float_power")
 _FACTOR = 1e3  # above which what a product is given counts as large
 
 
@@ -40,16 +42,47 @@ def find_broken_gradient(e: Evidence, t: Thresholds) -> Verdict | None:
 
 def find_broken_forward(e: Evidence, t: Thresholds) -> Verdict | None:
     """A loss that is not finite by one function's doing, of finite numbers."""
+    if e.source is not None:
+        return _told_by_source(e.source)
     place = e.forwards
-    if place is None or (place.operation in _PRODUCTS and not (place.nan and place.largest < _FACTOR)):
+    if place is None or _left_range(place):
         return None
     sentence = "The loss is not finite: {operation} in or after {layer} is given finite numbers and returns others."
     if not place.after:
         sentence = "The loss is not finite: {operation} is given finite numbers and returns others."
-    said = say(sentence, operation=place.operation, layer=place.after)
+    if place.then:
+        sentence = (
+            "The loss is not finite: {operation} in or after {layer} makes -inf of finite numbers, and {then} makes "
+            "NaN or infinity of that."
+        )
+        if not place.after:
+            sentence = (
+                "The loss is not finite: {operation} makes -inf of finite numbers, and {then} makes NaN or infinity of "
+                "that."
+            )
+    said = say(sentence, operation=place.operation, layer=place.after, then=place.then)
     return Verdict(
         "not finite", (place.after,) if place.after else (), said, {"largest input": place.largest}, "forward"
     )
+
+
+def _told_by_source(source: Source) -> Verdict:
+    sentence = "The weights of {layers} are not finite before the pass begins: an earlier update has broken them."
+    if source.what == "inputs":
+        sentence = "The inputs are not finite: {share:.2g} of their entries are NaN or infinite before any layer."
+    elif source.what == "targets":
+        sentence = "The targets are not finite: {share:.2g} of their entries are NaN or infinite."
+    said = say(sentence, layers=several(source.names), share=source.share)
+    cause = "weights" if source.what == "weights" else "data"
+    return Verdict("not finite", source.names, said, {"share that is not finite": source.share}, cause)
+
+
+def _left_range(place: forwards.Place) -> bool:
+    """Whether numbers grew until the dtype's range had an end, and no operation is at fault by itself."""
+    if place.operation not in _PRODUCTS or (place.nan and place.largest < _FACTOR):
+        return False
+    # 0 ** -1 is infinite as 1 / 0 is; of numbers this small a power leaves float32 in no other way.
+    return not (place.operation in _POWERS and place.largest < _FACTOR)
 
 
 def find_cut(e: Evidence, t: Thresholds) -> Verdict | None:
@@ -114,6 +147,8 @@ def _largest(values: np.ndarray) -> float:
 
 
 def _by_size(place: Place) -> bool:
+    if place.operation in _POWERS and place.largest < _FACTOR:
+        return False
     return place.operation in _PRODUCTS and (place.infinite or place.largest >= _FACTOR)
 
 

@@ -22,6 +22,21 @@ def find_overflow(e: Evidence, t: Thresholds) -> Verdict | None:
     if layers:
         sentence = "Numbers left the range of {dtype} in {layers}: an activation, the loss or a gradient is not finite."
     said = say(sentence, dtype=e.dtype, layers=several(layers))
+    if e.forwards is not None:
+        at = (
+            "Numbers left the range of {dtype}, first in {operation} in or after {layer}, where the largest was "
+            "{size:.3g}."
+        )
+        if not e.forwards.after:
+            at = "Numbers left the range of {dtype}, first in {operation}, where the largest was {size:.3g}."
+        place = e.forwards
+        said = say(at, dtype=place.dtype, operation=place.operation, layer=place.after, size=place.largest)
+    elif e.backwards is not None and (place := e.backwards.broken) is not None:
+        at = "The gradient left the range of {dtype}, first in {operation} between {layer} and {next}."
+        if not place.before:
+            at = "The gradient left the range of {dtype}, first in {operation} between {layer} and the loss."
+        after = several(place.after) or say("the input")
+        said = say(at, dtype=place.dtype, operation=place.operation, layer=after, next=place.before)
     return Verdict("overflow", layers, said, {"first step": float(broken[0]) if len(broken) else 0.0})
 
 
