@@ -1,6 +1,8 @@
 """`examine` leaves everything as it was, takes models and losses of many forms, and sees what a record does not."""
 
+import contextlib
 import copy
+import gc
 import random
 import threading
 from typing import Any
@@ -231,3 +233,23 @@ def test_a_bounded_activation_that_is_passed_by_a_skip_connection_is_not_saturat
     record = vl.train(network, vl.TrainingConfig(steps=0, device="cpu"), vl.load_data("moons", max_examples=32))
     assert (record.saturated_fraction[0, 0, 1:-1] > 0.5).all() and (record.activation_rms[0, 0, 1:-1] > 1).all()
     assert "saturated" not in vl.diagnose(record).names
+
+
+@pytest.mark.parametrize("kind", ["well", "not finite", "fails backwards"])
+def test_a_look_keeps_nothing_of_the_model_it_was_of(kind: str) -> None:
+    def fail(gradient: Tensor) -> Tensor:
+        raise ArithmeticError
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        if kind == "fails backwards":
+            outputs.register_hook(fail)
+        return functional.cross_entropy(outputs.log() if kind == "not finite" else outputs, targets)
+
+    def kept() -> int:
+        with contextlib.suppress(ArithmeticError):
+            vl.examine(model, loss, batch)
+        gc.collect()
+        return sum(type(each) in (Tensor, nn.Parameter) for each in gc.get_objects())
+
+    model, batch = mlp(2), clusters()
+    assert kept() == kept()

@@ -102,9 +102,9 @@ def evidence_of_batch(
                     outputs.remove()
                 advance(0.4)
                 recorder.observe_loss(found.loss)
-                follow = Follow(found.loss, outputs.made)
-                if found.loss.requires_grad:
-                    found.loss.backward()
+                with Follow(found.loss, outputs.made) as follow:
+                    if found.loss.requires_grad:
+                        found.loss.backward()
                 advance(0.8)
                 harmed = any(not _is_finite(parameter.grad) for parameter in copied_model.parameters())
                 recorder.end_step()

@@ -68,27 +68,33 @@ class Outputs:
 
 
 class Follow:
-    """Hooks on every node behind `loss`, to be set before its backward pass."""
+    """Hooks on every node behind `loss`, for the length of a `with` block around its backward pass."""
 
     def __init__(self, loss: Tensor, made: dict[Any, str]) -> None:
-        """Set them; `made` is `Outputs.made`."""
+        """Set nothing yet; `made` is `Outputs.made`."""
         self._made = made
         self._before = dict(_behind(loss.grad_fn, made))
+        self._handles: list[RemovableHandle] = []
         self._broken: Place | None = None
         self._cuts: list[Place] = []
-        for node in self._before:
-            if _LEAF not in node.name():
-                node.register_hook(self._look(node))
+
+    def __enter__(self) -> "Follow":
+        """Set the hooks."""
+        self._handles = [node.register_hook(self._look(node)) for node in self._before if _LEAF not in node.name()]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Remove them: a hook holds its node, which holds the hook where no garbage collection sees it."""
+        while self._handles:
+            self._handles.pop().remove()
+        self._before, self._made = {}, {}
 
     def found(self, harmed: bool) -> Backwards:
         """Return what was seen, once the backward pass is over; `harmed`: whether a weight's gradient is not finite."""
-        self._before, self._made = {}, {}  # the hooks hold on to this object, and it shall not hold the graph
         return Backwards(self._broken if harmed else None, tuple(self._cuts))
 
     def _look(self, node: Any) -> Any:
         def hook(gone: tuple[Tensor | None, ...], came: tuple[Tensor | None, ...]) -> None:
-            if not self._before:
-                return
             given = [_entries(each) for each in came if each is not None]
             made = [_entries(each) for each in gone if each is not None]
             if not given or not made or not all(bool(each.isfinite().all()) for each in given):
