@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vanishlab.analysis.looks.answers import Answers
     from vanishlab.analysis.looks.backwards import Backwards
     from vanishlab.analysis.looks.modes import Modes
+    from vanishlab.analysis.looks.terms import Term
 
 _RECURRENT = re.compile(r"weight_(?:ih|hh|hr)(?:_(l\d+(?:_reverse)?))?").fullmatch
 Absence = Literal["frozen", "unused", "detached"]
@@ -88,7 +89,9 @@ class Evidence:
     backwards: "Backwards | None" = None
     """of the gradient, operation by operation,"""
     modes: "Modes | None" = None
-    """and of the same batch again, in both modes."""
+    """of the same batch again, in both modes,"""
+    terms: "tuple[Term, ...]" = ()
+    """and of the terms that the loss is the sum of."""
 
     @property
     def broken(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from vanishlab.analysis.looks.answers import look_at_answers
 from vanishlab.analysis.looks.backwards import Follow, Outputs
 from vanishlab.analysis.looks.forwards import Forwards, Place, not_finite_before
 from vanishlab.analysis.looks.modes import look_at_modes
+from vanishlab.analysis.looks.terms import Values, terms_of
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.remedies.snippets import lines_to_paste
@@ -96,12 +97,13 @@ def evidence_of_batch(
             with GradientRecorder(copied_model) as recorder:
                 outputs = Outputs(copied_model)
                 try:
-                    with Probe(copied_model) as probe:
+                    with Probe(copied_model) as probe, Values() as values:
                         found = compute_loss(copied_model, loss_fn, copied(batch))
                 finally:
                     outputs.remove()
                 advance(0.4)
                 recorder.observe_loss(found.loss)
+                terms = terms_of(found.loss, values.made, outputs.made)
                 with Follow(found.loss, outputs.made) as follow:
                     if found.loss.requires_grad:
                         found.loss.backward()
@@ -116,6 +118,7 @@ def evidence_of_batch(
             evidence,
             answers=answers,
             exchanged_loss=answers.exchanged,
+            terms=terms,
             forwards=None if finite else _first_not_finite(model, loss_fn, batch),
             source=None if finite else not_finite_before(unwrapped(model), batch),
             # A NaN that a later operation replaces, as clamp does outside its range, reaches no weight and is no harm.

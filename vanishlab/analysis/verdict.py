@@ -191,6 +191,8 @@ class Thresholds:
     drowned: float = 10.0
     """What two passes differ by, over what examples do, from which on dropout is said to drown what it should blur: of
     an output's energy a hundredth is then the example's own."""
+    outweighed: float = 1e-4
+    """Share of a loss below which a note says that one of its terms is outweighed by the others."""
     least_layers: int = 2
     """Layers with a measured delta below which nothing can be said of depth."""
 

@@ -178,6 +178,12 @@ FINDINGS: dict[str, str] = {
     "The targets are not finite: {share:.2g} of their entries are NaN or infinite.": (
         "目标值不是有限数：其中比例为 {share:.2g} 的项是 NaN 或无穷大。"
     ),
+    "The loss is a sum of {terms} terms, and term {place} ({operation}) is {share:.2g} of it: unless it is fitted "
+    "already, the others outweigh it, and it is not learned before they have fallen as far. Look at each by itself, "
+    "and weigh them.": (
+        "损失是 {terms} 项之和，第 {place} 项（{operation}）只占其中的 {share:.2g}：除非它已经拟合，"
+        "否则会被其余各项压倒，在它们降到同样大小之前学不到它。请分别查看各项，并加上权重。"
+    ),
     "share that is not finite": "非有限值所占比例",
     "weights": "权重",
     "data": "数据",

@@ -111,7 +111,7 @@ class Follow:
         largest = max(float(each.abs().max()) for each in given if each.numel())
         infinite = any(bool(each.isinf().any()) for each in made)
         dtype = str(made[0].dtype).removeprefix("torch.")
-        return Place(_name(node), self._after(node), self._before[node], dtype, largest, infinite)
+        return Place(operation_of(node), self._after(node), self._before[node], dtype, largest, infinite)
 
     def _after(self, node: Any) -> tuple[str, ...]:
         if node in self._made:
@@ -140,7 +140,8 @@ def _behind(root: Any, made: dict[Any, str]) -> Iterator[tuple[Any, str]]:
                 waiting.append((before, made.get(node, taker)))
 
 
-def _name(node: Any) -> str:
+def operation_of(node: Any) -> str:
+    """Return the name of the operation that a node of the graph is of."""
     # "LinalgVectorNormBackward0" is linalg_vector_norm; a function of the user's own keeps its name.
     name = node.name().split("::")[-1]
     stem, _, number = name.rpartition("Backward")

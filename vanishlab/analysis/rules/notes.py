@@ -12,7 +12,7 @@ from vanishlab.language.sentences import say
 
 def notes_on(e: Evidence, t: Thresholds) -> list[str]:
     """Return what is to be said of one run beside its verdicts."""
-    return [*_frozen(e), *_elsewhere(e), *_answers(e, t), *notes_on_modes(e, t)]
+    return [*_frozen(e), *_elsewhere(e), *_answers(e, t), *notes_on_modes(e, t), *_terms(e, t)]
 
 
 def _frozen(e: Evidence) -> list[str]:
@@ -45,3 +45,19 @@ def _answers(e: Evidence, t: Thresholds) -> list[str]:
             )
             said.append(say(sentence, loss=loss, constant=constant, spread=e.answers.spread))
     return said
+
+
+def _terms(e: Evidence, t: Thresholds) -> list[str]:
+    whole = sum(abs(term.value) for term in e.terms)
+    if not math.isfinite(whole) or not whole > 0:
+        return []
+    share, place = min((abs(term.value) / whole, place) for place, term in enumerate(e.terms, 1))
+    if len(e.terms) < 2 or not share < t.outweighed:
+        return []
+    sentence = (
+        "The loss is a sum of {terms} terms, and term {place} ({operation}) is {share:.2g} of it: unless it is fitted "
+        "already, the others outweigh it, and it is not learned before they have fallen as far. Look at each by "
+        "itself, and weigh them."
+    )
+    operation = e.terms[place - 1].operation
+    return [say(sentence, terms=len(e.terms), place=place, operation=operation, share=share)]
