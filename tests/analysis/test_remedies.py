@@ -237,7 +237,7 @@ def test_a_model_is_trained_by_the_optimizer_that_it_is_given() -> None:
 def test_remedies_that_can_be_tried_are_those_that_are() -> None:
     assert {name for name, remedy in REMEDIES.items() if not remedy.automatic} == {
         "reconnecting", "optimizer's parameters", "gates", "finite slopes", "a slope", "registration", "equal shapes",
-        "logits", "scaled data", "smaller weights",
+        "logits", "scaled data", "smaller weights", "statistics anew", "finite data", "finite weights",
     }  # fmt: skip
 
 
