@@ -229,6 +229,7 @@ def test_what_cannot_be_copied_or_seen_is_said() -> None:
         vl.mend(torch.jit.trace(sick(), BATCH[0]), "matched initialisation")  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_remedies_are_tried_on_the_model_inside() -> None:
     tables = [
         vl.try_remedies(build, functional.cross_entropy, [BATCH], steps=2, seeds=(0,))

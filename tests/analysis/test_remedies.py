@@ -142,6 +142,7 @@ def test_a_remedy_that_brings_size_and_no_meaning_is_told() -> None:
     assert told(trial("none", 0.0, "collapsed"), larger) == []  # infinitely many times
 
 
+@pytest.mark.slow
 def test_larger_weights_do_not_help_a_net_whose_examples_are_alike() -> None:
     table = vl.try_remedies(
         lambda: mlp(20, 32, nn.Sigmoid, "default"), functional.cross_entropy, [BATCH], steps=10, seeds=(0,)
@@ -154,6 +155,7 @@ def test_larger_weights_do_not_help_a_net_whose_examples_are_alike() -> None:
     assert told.startswith("matched initialisation: delta in the first layer")
 
 
+@pytest.mark.slow
 def test_seeds_that_begin_alike_are_told_and_others_are_not() -> None:
     def seeds_itself() -> nn.Module:
         torch.manual_seed(3)

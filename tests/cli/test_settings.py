@@ -44,6 +44,7 @@ def test_words_of_every_kind_come_back(tmp_path: Path) -> None:
         assert found["data"] == name and "max_examples" not in found
 
 
+@pytest.mark.slow
 def test_the_file_beside_a_result_trains_the_same_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

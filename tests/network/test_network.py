@@ -246,6 +246,7 @@ def test_an_input_for_each_run_is_the_same_as_one_for_all() -> None:
     torch.testing.assert_close(mlp(each)[1], mlp(-x)[1], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_thousand_layers_build_train_record_and_stand_alone(data: vl.Dataset) -> None:
     config = vl.NetworkConfig(depth=1000, width=2, activation="tanh", initialization="orthogonal")
     training = vl.TrainingConfig(steps=1, learning_rates=(1e-3, 1e-2), device="cpu")

@@ -255,6 +255,5 @@ REPORT: dict[str, str] = {
     "optimizer": "优化器",
     "engine": "训练引擎",
     "device": "设备",
-    "data": "数据",
     "skipped steps": "跳过的步数",
 }
