@@ -1,6 +1,7 @@
 """Mended copies, and the lines to paste: executed, they leave the model as the surgery does, and `examine` agrees."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional
 from zoo_models import clusters, convnet, mlp
 
 import vanishlab as vl
+from vanishlab.analysis.remedies import surgery
 from vanishlab.analysis.remedies.advice import REMEDIES
 
 BATCH = clusters()
@@ -142,3 +144,23 @@ def test_layers_that_cannot_be_drawn_have_no_lines_and_a_reason() -> None:
         vl.mend(model, "matched initialisation")
     with pytest.raises(vl.InputError, match="0 has no shape before its first batch"):
         vl.mend(nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(5)), "matched initialisation")
+
+
+@pytest.mark.parametrize(("phi", "second"), [("relu", 2.0), ("tanh", 1.0)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ConvTranspose2d(64, 32, 3, 1), nn.Conv2d(64, 128, 3),
+        nn.ConvTranspose1d(128, 64, 8, 4, groups=2), nn.Linear(256, 512), nn.Linear(512, 256),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)  # fmt: skip
+def test_drawn_weights_give_each_unit_the_variance_of_the_gain(layer: nn.Module, phi: str, second: float) -> None:
+    torch.manual_seed(0)
+    surgery.draw_weights(nn.Sequential(layer), {"0": phi})
+    shape = {nn.Linear: (), nn.ConvTranspose1d: (24,)}.get(type(layer), (16, 16))
+    units: Any = getattr(layer, "in_channels", None) or layer.in_features
+    with torch.no_grad():
+        z = layer(torch.randn(64, units, *shape))
+    inside = z[(..., *(slice(4, -4) for _ in shape))]  # the edges meet fewer inputs
+    assert float(inside.square().mean()) == pytest.approx(second, rel=0.1)

@@ -66,6 +66,8 @@ class Evidence:
     """The loss of one batch with its examples' targets exchanged."""
     through_time: dict[str, np.ndarray] = field(default_factory=dict)
     """Recurrent layer to log10 of delta's norm at each of its calls, the first one first."""
+    zero_start: str = ""
+    """The layer whose weights were all zero, where this is what `examine` saw after its first step."""
     sharp: dict[tuple[str, ...], float] = field(default_factory=dict)
     """What stands before a softmax inside the model to the share of its rows that pass no gradient on; `examine`'s."""
     remarks: dict[str, str] = field(default_factory=dict)

@@ -19,10 +19,12 @@ from vanishlab.analysis.looks.backwards import Follow, Outputs
 from vanishlab.analysis.looks.forwards import Forwards, Place, not_finite_before
 from vanishlab.analysis.looks.modes import look_at_modes
 from vanishlab.analysis.looks.terms import Values, terms_of
+from vanishlab.analysis.looks.zero_start import after_a_step
 from vanishlab.analysis.objective import compute_loss, copied
 from vanishlab.analysis.probe import Probe
 from vanishlab.analysis.remedies.snippets import lines_to_paste
 from vanishlab.analysis.remedies.surgery import by_module
+from vanishlab.analysis.rules.depth import blocked_by_zero_weights
 from vanishlab.analysis.verdict import Thresholds
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
@@ -57,10 +59,25 @@ def examine(
     """
     with progress_bar(say("examining"), progress) as advance:
         evidence, _ = evidence_of_batch(model, loss_fn, batch, advance)
+        evidence = _past_zeros(evidence, model, loss_fn, batch)
         evidence = with_modes(evidence, model, loss_fn, batch)
     if optimizer is not None:
         evidence = replace(evidence, held=_held(model, optimizer, evidence.names))
     return conclude_with_code(evidence, model, thresholds)
+
+
+def _past_zeros(evidence: Evidence, model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> Evidence:
+    # Where a layer's weights are all zero, what lies before it is told after that layer's first step.
+    name = blocked_by_zero_weights(evidence, evidence.tail)
+    if name is None:
+        return evidence
+    with torch.inference_mode(False), _random_states_kept(model), contextlib.suppress(InputError):
+        twin = after_a_step(model, loss_fn, batch, name)
+        later = None if twin is None else evidence_of_batch(twin, loss_fn, batch)[0]
+        if later is not None and blocked_by_zero_weights(later, later.tail) is None:
+            first = {each: getattr(evidence, each) for each in ("loss", "answers", "exchanged_loss", "terms")}
+            return replace(later, **first, zero_start=name)
+    return evidence
 
 
 def with_modes(evidence: Evidence, model: nn.Module, loss_fn: Callable[..., Tensor], batch: Any) -> Evidence:

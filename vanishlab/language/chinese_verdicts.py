@@ -137,6 +137,10 @@ VERDICTS: dict[str, str] = {
     "Delta shrinks by a factor of {factor:.1e} from the last call of {layer} back to the first.": (
         "从层 {layer} 的最后一次调用往回到第一次，δ 不断缩小：最后一次的 δ 是第一次的 {factor:.1e} 倍。"
     ),
+    "The weights of {layer} are all zero, so that no gradient passes before the first step: what is said of the "
+    "layers before it holds after one.": (
+        "层 {layer} 的权重全为零，因此在第一步之前没有梯度能通过：关于它前面各层的结论，是在一步之后得出的。"
+    ),
     "The weights of {layer} are all zero, so no gradient passes yet; look again after a step.": (
         "层 {layer} 的权重全为零，所以还没有梯度能通过；请在更新一步之后再看。"
     ),

@@ -8,6 +8,7 @@ second moment (arXiv:1502.01852).
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -61,13 +62,20 @@ def _draw_of(layer: str, module: nn.Module, phi: str) -> Draw:
         raise NotApplicable(f"the weight of {layer} is made of other parameters")
     if is_lazy(weight):
         raise NotApplicable(f"{layer} has no shape before its first batch")
-    fan_out, fan_in = len(weight), weight[0].numel()
+    fan_in = _fan_in(module, weight)
     known = ACTIVATIONS.get(phi)  # None for a readout
     if known is not None and not known.bounded:
         return Draw(layer, False, (known.second_moment_gain or known.gain) / fan_in**0.5, assigned)
     gain = 1.0 / known.at_zero[1] if known else 1.0
-    # Entries of variance 1 / fan_in also where there are more rows than columns.
-    return Draw(layer, True, gain * max(1.0, fan_out / fan_in) ** 0.5, assigned)
+    # An orthogonal matrix has entries of variance 1 over the longer side; they are to have that of 1 / fan_in.
+    return Draw(layer, True, gain * (max(len(weight), weight[0].numel()) / fan_in) ** 0.5, assigned)
+
+
+def _fan_in(module: nn.Module, weight: torch.Tensor) -> float:
+    if not isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return float(weight[0].numel())
+    # (in, out / groups, ...): strides set the inputs apart, so that each output meets as many fewer entries.
+    return len(weight) / module.groups * weight[0, 0].numel() / math.prod(module.stride)
 
 
 @torch.no_grad()

@@ -12,7 +12,17 @@ from vanishlab.language.sentences import say
 
 def notes_on(e: Evidence, t: Thresholds) -> list[str]:
     """Return what is to be said of one run beside its verdicts."""
-    return [*_frozen(e), *_elsewhere(e), *_answers(e, t), *notes_on_modes(e, t), *_terms(e, t)]
+    return [*_zero_start(e), *_frozen(e), *_elsewhere(e), *_answers(e, t), *notes_on_modes(e, t), *_terms(e, t)]
+
+
+def _zero_start(e: Evidence) -> list[str]:
+    if not e.zero_start:
+        return []
+    sentence = (
+        "The weights of {layer} are all zero, so that no gradient passes before the first step: what is said of the "
+        "layers before it holds after one."
+    )
+    return [say(sentence, layer=e.zero_start)]
 
 
 def _frozen(e: Evidence) -> list[str]:
