@@ -14,8 +14,8 @@ def stratified(y: np.ndarray, test_share: float, seed: int) -> tuple[np.ndarray,
     """Return the places (train,) and (test,) of examples with labels `y` (n,); each class keeps its share in both.
 
     >>> train, test = stratified(np.arange(10) % 2, 0.2, seed=0)
-    >>> len(train), (test % 2).sum()
-    (8, np.int64(1))
+    >>> len(train), int((test % 2).sum())
+    (8, 1)
     """
     generator = Generator(seed)
     _, classes, counts = np.unique(y, return_inverse=True, return_counts=True)
