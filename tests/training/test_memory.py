@@ -1,7 +1,6 @@
 """What training takes of memory: told from configs before anything is built, and true."""
 
 import dataclasses
-import statistics
 import subprocess
 import sys
 import textwrap
@@ -116,11 +115,11 @@ def test_the_estimate_is_within_a_half_of_the_measured_peak(network: str, traini
         assert after - before > 1e8, "too small to tell from the process itself"
         return after - before
 
-    # The same program's peak moves by a quarter, with what the allocator gives back in time.
+    # The same program's peak moves by a third, with what the allocator gives back in time; that only adds to it.
     peaks = [peak()]
     if not 1 / 1.4 < estimate / peaks[0] < 1.4:
         peaks += [peak(), peak()]
-    assert 1 / 1.5 < estimate / statistics.median(peaks) < 1.5, (estimate, peaks)
+    assert 1 / 1.5 < estimate / min(peaks) < 1.5, (estimate, peaks)
 
 
 def test_the_estimate_is_a_sum_of_what_its_docstring_lists(data: vl.Dataset) -> None:
