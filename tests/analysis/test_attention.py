@@ -111,6 +111,26 @@ def test_attention_once_more_is_what_torch_computes() -> None:
     assert sharp_share(*shared, {"enable_gqa": True}, None) is not None
 
 
+class Mapped(nn.Module):
+    """Attention and an activation of one example at a time, where no tensor has a value to be had."""
+
+    def __init__(self, attend: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.attend = nn.Linear(16, 16), attend
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.vmap(self.attend)(self.inner(x))
+
+
+@pytest.mark.parametrize("attend", [
+    lambda h: fused(h[None], h[None], h[None])[0], lambda h: eager(h, h, h), lambda h: torch.tanh(torch.relu(h)),
+])  # fmt: skip
+def test_a_model_that_maps_over_its_examples_is_looked_at_all_the_same(attend: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(32, 12, 8), torch.arange(32) % 3
+    assert "not finite" not in vl.examine(Model(Mapped(attend)), functional.cross_entropy, batch).names
+
+
 @pytest.mark.parametrize("shape", [(8, 12), (8, 12, 3)])
 def test_answers_and_short_rows_are_no_attention(shape: tuple[int, ...]) -> None:
     made = torch.zeros(shape)

@@ -60,7 +60,23 @@ def alike(share: float) -> np.ndarray:
     return np.where(np.arange(LAYERS) < 3, 0.3, share)
 
 
+def falling(share: float) -> np.ndarray:
+    """A loss that has fallen to such a share of the first."""
+    return np.array([1.0, *[share] * 5])
+
+
+def grown(first: float, last: float) -> np.ndarray:
+    """Activations (step, layer) of six steps."""
+    return np.array([[first] * LAYERS, *[[last] * LAYERS] * 5])
+
+
+def thrown(**changes: Any) -> Evidence:
+    """A run that threw its weights away, and whose loss bears it."""
+    return made(6, **{"update_ratio": 0.51, "loss": falling(0.51), "activation": grown(0.01, 101.0)} | changes)
+
+
 RELU = ("relu",) * LAYERS
+GATES = tuple(f"rnn.weight_{part}_l{layer}" for layer in range(LAYERS // 2) for part in ("ih", "hh"))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +90,15 @@ RELU = ("relu",) * LAYERS
         ("saturated", made(saturated=only(0.51)), made(saturated=only(0.49))),
         # What has come past a bounded phi is larger than it can be.
         ("saturated", made(saturated=only(0.6), activation=0.99), made(saturated=only(0.6), activation=1.01)),
+        # Of recurrent layers it is their gates.
+        ("saturated", made(names=GATES, phi=("",) * LAYERS, saturated=only(0.51)),
+         made(names=GATES, phi=("",) * LAYERS, saturated=only(0.49))),
+        ("saturated", made(names=GATES, phi=("",) * LAYERS, saturated=only(0.51)),
+         made(phi=("",) * LAYERS, saturated=only(0.51))),
+        # A loss that bears wild updates, by activations a hundred times as large as they were.
+        ("diverging", thrown(), thrown(update_ratio=0.49)),
+        ("diverging", thrown(), thrown(loss=falling(0.49))),
+        ("diverging", thrown(), thrown(activation=grown(0.01, 99.0))),
         # Of the entries that are not zero: 0.2 of 0.4, and of 0.5.
         ("underflow", made(subnormal=only(0.21), zero=only(0.6)), made(subnormal=only(0.19), zero=only(0.6))),
         ("vanishing", made(delta=fall(3.1), gradient=10 ** fall(3.1)), made(delta=fall(2.9), gradient=10 ** fall(2.9))),

@@ -243,3 +243,12 @@ def test_a_recorder_imports_numba_no_sooner_than_it_needs_it() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
+
+
+def test_one_example_far_from_twenty_thousand_others_takes_nothing_of_their_differences() -> None:
+    x = 1.0 + 1e-3 * torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))
+    x[0] = 30.0
+    wide = x.double().numpy()
+    found = Measure(stacked=False, compiled=True).moments(x).spread
+    assert found is not None
+    assert float(found) == pytest.approx(float(np.linalg.norm(wide - wide.mean(0))), rel=1e-9)

@@ -4,6 +4,7 @@ A record knows activations that are modules; a model may as well call `torch.rel
 record, whatever its number of calls; here each call's delta is kept. An LSTM cell's is that of its whole state (h, c).
 """
 
+import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from vanishlab.recording.norms import slice_norms
 from vanishlab.recording.saturation import saturated_fraction
 from vanishlab.recording.step_values import LEAST_CALLS
 
+_WITHOUT_VALUES = contextlib.suppress(Exception)
+"""Around a look at a tensor that may have no value to be had: within vmap, nested, on the device "meta"."""
+
 
 class Probe:
     """Hooks on `model` for the length of a `with` block around one forward and backward pass."""
@@ -32,7 +36,6 @@ class Probe:
         self._called: set[str] = set()
         self._deltas: dict[str, dict[int, float]] = defaultdict(dict)
         self._calls: dict[str, int] = defaultdict(int)
-        self._last = ""
         self._modules: list[str] = []
         self._attention = ""
         self.sharp: dict[tuple[str, ...], float] = {}
@@ -89,8 +92,7 @@ class Probe:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             self._called.add(name)
             if any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False)):
-                self._last = name or type(module).__name__
-                self._modules.append(self._last)
+                self._modules.append(name or type(module).__name__)
             z = output[0] if isinstance(output, tuple) else output
             if isinstance(module, nn.RNNBase) or not isinstance(z, Tensor) or not z.requires_grad:
                 return
@@ -108,19 +110,20 @@ class Probe:
         return hook
 
     def _note_activation(self, name: str, u: Tensor) -> None:
-        if self._last and self._last not in self.saturated and u.is_floating_point():
+        last = self._modules[-1] if self._modules else ""
+        if last and last not in self.saturated and u.is_floating_point():
             u = u.detach()
             share = saturated_fraction(u[None] if u.ndim > 1 else u[None, None], ACTIVATIONS[name])
-            self.saturated[self._last] = (name, float(share))
+            self.saturated[last] = (name, float(share))
 
     def _note_softmax(self, function: Callable[..., Any], args: Any, kwargs: Any, made: Any) -> None:
         share = sharp_share(function, args, kwargs, made)
-        if share is None or not (self._last or self._attention):
+        if share is None or not (self._modules or self._attention):
             return
         if function.__name__.startswith("multi"):  # the projections are its own, and no modules
             layers = (self._attention,)
         else:  # the last layers beside each other: query, key and value
-            parent = self._last.rpartition(".")[0]
+            parent = self._modules[-1].rpartition(".")[0]
             beside = [name for name in self._modules if name.rpartition(".")[0] == parent]
             layers = tuple(dict.fromkeys(beside[-3:]))
         self.sharp[layers] = max(share, self.sharp.get(layers, 0.0))
@@ -137,8 +140,10 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(func, "__name__", "").rstrip("_"), kwargs or {}
         if name in ACTIVATIONS and name != "linear" and args and isinstance(args[0], Tensor):
-            self._on_activation(name, args[0])
+            with _WITHOUT_VALUES:
+                self._on_activation(name, args[0])
         made = func(*args, **kwargs)
         if name in FUNCTIONS:
-            self._on_softmax(func, args, kwargs, made)
+            with _WITHOUT_VALUES:
+                self._on_softmax(func, args, kwargs, made)
         return made

@@ -63,16 +63,13 @@ def _squares_and_columns(x: Any, column: Any) -> float:
 
 
 @_sums
-def _apart(x: Any, mean: Any, column: Any) -> float:
-    """The same of each example less the first and less `mean`, that of these differences or 0.
-
-    Less the first is exact where they are close, and their mean is then small as well.
-    """
+def _apart_from_first(x: Any, column: Any) -> float:
+    """The same of each example less the first, which is exact where they are close."""
     examples, entries = x.shape
     square = 0.0
-    for i in range(examples):
+    for i in range(1, examples):
         for j in range(entries):
-            a = (np.float64(x[i, j]) - np.float64(x[0, j])) - mean[j]
+            a = np.float64(x[i, j]) - np.float64(x[0, j])
             column[j] += a
             square += a * a
     return square
@@ -95,11 +92,9 @@ def _moments(address: int, examples: int, entries: int) -> tuple[float, float, f
     total, of_mean = _sum_and_squares(column)
     apart = square - of_mean / examples
     if not apart > _FAIR * square:
-        mean, column = np.zeros(entries), np.zeros(entries)
-        near = _apart(x, mean, column)
+        column[:] = 0.0
+        near = _apart_from_first(x, column)  # of which one example's part is left at least, for the first one is 0
         apart = near - _sum_and_squares(column)[1] / examples
-        if not apart > _FAIR * near:  # the first example is far from the others, or all are the same
-            apart = _apart(x, column / examples, mean)
     return np.sqrt(square), total / (examples * entries), np.sqrt(apart)
 
 

@@ -23,7 +23,7 @@ from vanishlab.report import sentences
 from vanishlab.report.commands import Commands
 from vanishlab.report.cures import Cures, cures_of
 from vanishlab.report.drawing import Picture, key, panel_axes, picture
-from vanishlab.report.forecast import Forecast, left_out
+from vanishlab.report.forecast import Forecast, forecast, left_out
 from vanishlab.report.gathered import Network
 from vanishlab.report.player import Player, player
 from vanishlab.theory.prediction import Prediction
@@ -56,11 +56,12 @@ class Chapter:
     """None where nothing has to be changed."""
 
 
-def chapter(network: Network, players: int, expected: Forecast) -> Chapter:
-    """Draw what is to be seen of a network that is looked at closely, over what theory expected."""
+def chapter(network: Network, players: int) -> Chapter:
+    """Draw what is to be seen of a network that is looked at closely."""
     record = network.record
     assert record is not None
     commands = Commands.of(record, network.source)
+    expected = forecast(record)
     after = _meaning(record, expected.prediction, commands)
     after += [_end(record, commands)] if len(record.step) > 1 else []
     after += [_training(record, commands), *_against_rate(record, commands), _heatmaps(record, commands)]

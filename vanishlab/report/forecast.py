@@ -1,10 +1,6 @@
 """`forecast(record)`: theory's step 0 for a record whose data can be had again by name, or the reason why not."""
 
-import contextlib
-import contextvars
 import math
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from vanishlab.config import NetworkConfig
@@ -43,17 +39,6 @@ def forecast(record: Record) -> Forecast:
         return _predict(network, data, training.loss, examples)
     except InputError as refusal:
         return left_out(in_words(refusal))
-
-
-@contextlib.contextmanager
-def forecasts(records: Iterable[Record]) -> Iterator[Iterator[Forecast]]:
-    """Give the forecast of each record in turn, made in another thread while what came before is drawn."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        made = [pool.submit(contextvars.copy_context().run, forecast, record) for record in records]
-        yield (each.result() for each in made)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def left_out(why: str) -> Forecast:

@@ -11,7 +11,6 @@ from vanishlab.plots.rates import rate_label
 from vanishlab.report.answer import Answer, answer_of
 from vanishlab.report.chapter import Chapter, Row, chapter, compared
 from vanishlab.report.commands import line, this_command
-from vanishlab.report.forecast import forecasts
 from vanishlab.report.gathered import Gathered, Network, gather
 from vanishlab.report.maps import Map, maps_of
 from vanishlab.report.sources import Source
@@ -64,15 +63,14 @@ def page_of(
     close = gathered.close
     rows = _rows(gathered)
     part = _counted_parts(progress, len(close) + 2)
-    with forecasts(network.record for network in close if network.record is not None) as expected:
-        side_by_side = [compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else []
+    side_by_side = [compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else []
+    next(part)
+    maps = maps_of(gathered)
+    next(part)
+    chapters = []
+    for network in close:
+        chapters.append(chapter(network, len(close)))
         next(part)
-        maps = maps_of(gathered)
-        next(part)
-        chapters = []
-        for network in close:
-            chapters.append(chapter(network, len(close), next(expected)))
-            next(part)
     paths = [source.shown for source in sources if source.shown is not None]
     return Page(
         title=title or _title(gathered, sources),

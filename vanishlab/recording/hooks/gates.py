@@ -13,6 +13,7 @@ from torch.nn.functional import linear
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.recording.call import Call
+from vanishlab.recording.layer import is_sharded
 from vanishlab.recording.measure import Measure, Value
 
 MODES = {nn.LSTMCell.forward: "LSTM", nn.GRUCell.forward: "GRU", nn.RNNCell.forward: ""}
@@ -48,7 +49,10 @@ def gates_saturated(measure: Measure, mode: str, x: Tensor, h: Tensor, weights: 
 
 
 def note_gates(call: Call, measure: Measure, cell: nn.RNNCellBase, inputs: Any, keywords: Any) -> None:
-    """Take in what the gates of a cell were given."""
+    """Take in what the gates of a cell were given. Of weights that are not here as a whole nothing is measured."""
+    call.saturated = math.nan
+    if is_sharded(cell.weight_ih):
+        return
     given = {**dict(zip(("input", "hx"), inputs, strict=False)), **keywords}
     x, state = torch.atleast_2d(given["input"]), given.get("hx")
     h = state[0] if isinstance(state, tuple | list) else state
