@@ -14,9 +14,11 @@ import pytest
 import vanishlab as vl
 from vanishlab import plots
 from vanishlab.cli import helpers as helping
-from vanishlab.cli.helpers import Helpers, helpers_for
+from vanishlab.cli.helpers import Helpers, helper_to_draw, helpers_for
+from vanishlab.cli.pictures import draw_report
 from vanishlab.cli.running import save_all, train_all
 from vanishlab.language.sentences import speaking
+from vanishlab.report import gathered
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "learning_rates.py"
 TRAINING = vl.TrainingConfig(learning_rates=(0.1, 1.0), seeds=(0, 1), steps=4, device="cpu")
@@ -91,6 +93,43 @@ def test_a_mistake_that_a_helper_meets_is_told_as_its_own(
     ):
         train_all(variants, data, tmp_path, helpers)
     assert vl.Record.load(tmp_path / "right.npz").runs == 4
+
+
+@pytest.mark.slow
+def test_a_report_of_several_networks_is_the_same_with_a_helper(
+    data: vl.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("vl_convert", reason="the extra vanishlab[report] is not installed")
+    record = vl.train(vl.NetworkConfig(2, 4), TRAINING, data)
+    folder = tmp_path / "records"
+    folder.mkdir()
+    for place in range(4):
+        record.save(folder / f"{place}.npz")
+    pages: list[str] = []
+    with speaking("zh"):
+        for cores in (2, 1):
+            monkeypatch.setattr(helping, "cpu_cores", lambda cores=cores: cores)
+            draw_report([folder], tmp_path / "report.html")
+            pages.append((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(("records", "cores", "count"), [(3, 2, 0), (4, 2, 1), (8, 2, 1), (9, 2, 0), (4, 1, 0)])
+def test_a_helper_draws_chapters_where_there_are_enough(
+    records: int, cores: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "records"
+    folder.mkdir()
+    for place in range(records):
+        (folder / f"{place}.npz").touch()
+    monkeypatch.setattr(helping, "cpu_cores", lambda: cores)
+    for paths in ([folder], sorted(folder.iterdir())):
+        helper = helper_to_draw(paths)
+        assert (helper.count if isinstance(helper, Helpers) else 0) == count
+
+
+def test_what_has_a_chapter_is_what_a_helper_is_started_for() -> None:
+    assert helping.CHAPTERS[-1] == gathered.CLOSE
 
 
 @pytest.mark.slow

@@ -107,3 +107,10 @@ def test_drawing_leaves_torchs_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
     draw((1, 2), initialization="orthogonal")
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_nothing_is_drawn_for_a_network_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vanishlab.network.initialization._fill", lambda *_: pytest.fail("torch loads its compiler"))
+    with torch.device("meta"):
+        model = vl.MLP(vl.NetworkConfig(2, 3, "relu", "kaiming_normal"), features=4, classes=2, seeds=(0, 1))
+    assert all(parameter.is_meta for parameter in model.parameters())

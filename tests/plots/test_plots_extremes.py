@@ -94,7 +94,7 @@ def test_every_picture_of_a_record_is_drawn(case: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[::4], ids=str)
 def test_the_report_has_them_too(case: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
     write_report({"extreme": record_of(**case)}, tmp_path / "report.html")
 
 
@@ -145,7 +145,7 @@ def test_a_median_of_the_largest_numbers_is_one_of_them() -> None:
 
 
 def test_layers_far_apart_stand_where_they_are_in_the_moving_profile() -> None:
-    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
     from vanishlab.report.player import player
 
     moving = player(record_of(layers=(3, 7, 2**50)), None, 1)

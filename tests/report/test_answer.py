@@ -9,7 +9,7 @@ from torch import nn
 
 import vanishlab as vl
 
-pytest.importorskip("altair", reason="the extra vanishlab[report] is not installed")
+pytest.importorskip("jinja2", reason="the extra vanishlab[report] is not installed")
 
 from vanishlab.report.answer import answer_of
 from vanishlab.report.gathered import gather

@@ -10,7 +10,7 @@ from torch.nn import functional
 import vanishlab as vl
 from vanishlab.recording.record import Record
 
-pytest.importorskip("altair", reason="the extra vanishlab[report] is not installed")
+pytest.importorskip("jinja2", reason="the extra vanishlab[report] is not installed")
 
 from vanishlab.report.cures import cures_of
 from vanishlab.report.sources import open_sources

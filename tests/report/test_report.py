@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ import vanishlab as vl
 from vanishlab.cli.running import counted
 from vanishlab.config import NetworkConfig, TrainingConfig
 from vanishlab.errors import InputError
+from vanishlab.language.sentences import speaking
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 
-pytest.importorskip("altair", reason="the extra vanishlab[report] is not installed")
+pytest.importorskip("jinja2", reason="the extra vanishlab[report] is not installed")
 pytest.importorskip("vl_convert", reason="the extra vanishlab[report] is not installed")
 
 from vanishlab.plots.profiles import depth_profile
@@ -387,8 +389,8 @@ def test_no_paths_and_a_folder_as_the_file_are_mistakes(record: vl.Record, tmp_p
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "altair", None)
-    with pytest.raises(InputError, match=r"^report needs altair: pip install 'vanishlab\[report\]'$"):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(InputError, match=r"^report needs jinja2: pip install 'vanishlab\[report\]'$"):
         check_extra()
 
 
@@ -480,6 +482,37 @@ def test_progress_is_told_of_every_part(record: vl.Record, tmp_path: Path) -> No
         {"a": record, "b": record}, tmp_path / "report.html", progress=lambda done, of: told.append((done, of))
     )
     assert told == [(done, 4) for done in (1, 2, 3, 4)]  # side by side, maps, and a chapter each
+
+
+class Here(Executor):
+    """Runs at once what it is asked for, up to the `most`-th, then is broken."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.calls = most, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self.calls += 1
+        if self.calls <= self.most:
+            future.set_result(fn(*args, **kwargs))
+        elif self.calls == self.most + 1:
+            future.set_running_or_notify_cancel()
+            future.set_exception(BrokenExecutor("dead"))
+        return future  # any further one is never begun, and can be taken back
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_page_is_the_same_whoever_draws_its_chapters(most: int, record: vl.Record, tmp_path: Path) -> None:
+    given = {name: record.select(run=[run]) for run, name in enumerate("abc")}
+    told: list[tuple[int, int]] = []
+    paths = [tmp_path / name / "report.html" for name in ("alone", "helped")]
+    executor = Here(most)
+    with speaking("zh"):
+        write_report(given, paths[0], command="x")
+        write_report(given, paths[1], command="x", executor=executor, progress=lambda *parts: told.append(parts))
+    assert executor.calls == 3
+    assert paths[1].read_text(encoding="utf-8") == paths[0].read_text(encoding="utf-8")
+    assert told == [(done, 5) for done in (1, 2, 3, 4, 5)]
 
 
 def test_a_bar_is_shown_to_a_terminal_alone(

@@ -13,7 +13,7 @@ import vanishlab as vl
 from vanishlab import plots
 from vanishlab.plots import fonts, web_font
 
-pytest.importorskip("altair", reason="the extra vanishlab[report] is not installed")
+pytest.importorskip("jinja2", reason="the extra vanishlab[report] is not installed")
 pytest.importorskip("noto_cjk_sans_otc", reason="the extra vanishlab[chinese] is not installed")
 
 from test_report import Page
@@ -77,6 +77,16 @@ def test_a_page_in_english_brings_no_font(tmp_path: Path) -> None:
 def test_glyphs_beyond_the_catalogue_are_brought_too() -> None:
     assert glyphs(web_font.font_face("梯度 (gradient) 龘")) == {"梯", "度", "龘"}
     assert web_font.font_face("gradient") == ""
+
+
+def test_the_same_text_gives_the_same_bytes_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = set()
+    path = fonts.packaged_font()
+    assert path is not None
+    for now in ("0", "1000000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", now)  # fontTools takes it for its clock
+        made.add(web_font._subset(web_font._of_catalogue(path), "梯度", "woff"))
+    assert len(made) == 1
 
 
 def test_without_the_extra_a_page_is_left_to_the_readers_fonts(monkeypatch: pytest.MonkeyPatch) -> None:

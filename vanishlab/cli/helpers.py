@@ -10,7 +10,7 @@ import math
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -32,6 +32,8 @@ Task = tuple[Callable[..., Any], tuple[Any, ...]]
 _WORTH_HELP = 2e11
 _EXAMPLES = 1000  # where their number is not known yet
 _ENDS = (64, 10)  # as many inputs and classes as the digits have: the work need be known roughly only
+CHAPTERS = range(4, 9)
+"""So many records, each with a chapter, are worth a helper; of more, only a few have one (`report.gathered.CLOSE`)."""
 _AHEAD = 2  # tasks handed to a helper at once: it need not wait until this process has time for it
 _PATIENCE = 0.1  # seconds between two looks at what the helpers have done
 
@@ -46,7 +48,7 @@ class Helpers:
         # Plain shared memory: a lock in it might be held by a process at the moment of its death.
         self.counters = context.RawArray("q", counters)
         self._stop = context.RawValue("b", 0)
-        self._executor = ProcessPoolExecutor(
+        self.executor = ProcessPoolExecutor(
             count, mp_context=context, initializer=_begin, initargs=(self._stop, self.counters)
         )
         self._tasks: Mapping[str, Task] = {}
@@ -57,7 +59,7 @@ class Helpers:
         """Start them; nobody waits until they have."""
         before = {*multiprocessing.active_children()}
         with without_ctrl_c():  # what is started here inherits it
-            self._executor.submit(os.getpid)
+            self.executor.submit(os.getpid)
         self._children = {*multiprocessing.active_children()} - before
         return self
 
@@ -72,7 +74,7 @@ class Helpers:
         """End them, and return by its name what each task under way has come to."""
         self._stop.value = 1
         with contextlib.suppress(BrokenProcessPool):
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            self.executor.shutdown(wait=True, cancel_futures=True)
         ended = {name: flight for flight, name in self._flights.items() if flight.done() and not flight.cancelled()}
         self._flights.clear()
         return {name: flight.result() for name, flight in ended.items() if flight.exception() is None}
@@ -108,7 +110,7 @@ class Helpers:
         while self._queue and sum(not flight.done() for flight in self._flights) < self.count * _AHEAD:
             function, arguments = self._tasks[self._queue[0]]
             try:
-                flight = self._executor.submit(function, *arguments)
+                flight = self.executor.submit(function, *arguments)
             except BrokenProcessPool:
                 return  # all that is left is done here
             self._flights[flight] = self._queue.popleft()
@@ -136,6 +138,12 @@ def helpers_for(
     if sum(work) < _WORTH_HELP or count < 2 or not devices <= {"auto", "cpu"}:
         return contextlib.nullcontext()
     return Helpers(count - 1, len(variants))
+
+
+def helper_to_draw(paths: Sequence[Path]) -> "contextlib.AbstractContextManager[Helpers | None]":
+    """Return a helper for the report of these record files and folders; None where it would not help."""
+    records = [found for path in paths for found in (path.glob("*.npz") if path.is_dir() else [path])]
+    return Helpers(1) if len(records) in CHAPTERS and cpu_cores() > 1 else contextlib.nullcontext()
 
 
 def dearest_first(variants: Mapping[str, tuple[NetworkConfig, TrainingConfig]]) -> list[str]:

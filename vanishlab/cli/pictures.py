@@ -67,9 +67,11 @@ def draw_theory(prediction: "Prediction", record: "Record | None", folder: Path)
 
 def draw_report(paths: list[Path], out: Path) -> None:
     """Write the report of these paths behind a bar, and print its name and size."""
+    from vanishlab.cli.helpers import helper_to_draw
     from vanishlab.cli.running import counted
-    from vanishlab.report import write_report
 
-    with counted(say("drawing the report")) as told:
-        written = write_report(paths, out, progress=told)
+    with helper_to_draw(paths) as helper, counted(say("drawing the report")) as told:
+        from vanishlab.report import write_report
+
+        written = write_report(paths, out, progress=told, executor=helper and helper.executor)
     print(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

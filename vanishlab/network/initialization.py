@@ -32,8 +32,9 @@ def draw_layers(
     for fan_in, fan_out in config.layer_sizes(features, classes):
         weight = torch.empty(len(seeds), fan_out, fan_in, dtype=dtype)  # (run, fan_out, fan_in)
         bias = torch.zeros(len(seeds), fan_out, dtype=dtype)  # (run, fan_out)
-        for run, (each, generator) in enumerate(zip(configs, generators, strict=True)):
-            _fill(weight[run], bias[run], each, generator)
+        if not weight.is_meta:  # which holds no numbers, and to draw them all the same torch would load its compiler
+            for run, (each, generator) in enumerate(zip(configs, generators, strict=True)):
+                _fill(weight[run], bias[run], each, generator)
         yield weight, bias
 
 

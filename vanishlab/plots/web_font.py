@@ -65,6 +65,7 @@ def _subset(font: bytes, letters: str, kind: str | None = None) -> bytes:
     subsetter.populate(text=letters)
     subsetter.subset(face)
     face.flavor = kind
+    face.recalcTimestamp = False  # the same text gives the same bytes at any time
     made = io.BytesIO()
     face.save(made)
     return made.getvalue()

@@ -1,12 +1,15 @@
 """`Page`: the report's content in its order, the template's one argument."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
 
 from vanishlab.config import TrainingConfig
-from vanishlab.language.sentences import listed, say
+from vanishlab.language.sentences import listed, say, spoken
+from vanishlab.plots.fonts import language
 from vanishlab.plots.rates import rate_label
 from vanishlab.report.answer import Answer, answer_of
 from vanishlab.report.chapter import Chapter, Row, chapter, compared
@@ -14,6 +17,7 @@ from vanishlab.report.commands import line, this_command
 from vanishlab.report.gathered import Gathered, Network, gather
 from vanishlab.report.maps import Map, maps_of
 from vanishlab.report.sources import Source
+from vanishlab.training.processes import one_blas_thread
 
 _ROWS = 2000  # of the table
 
@@ -57,19 +61,28 @@ def page_of(
     title: str | None,
     command: str | None,
     progress: Callable[[int, int], object] | None = None,
+    executor: Executor | None = None,
 ) -> Page:
-    """Read, judge and draw everything."""
+    """Read, judge and draw everything; chapters in the executor's processes, too, where there is one."""
     gathered = gather(sources)
     close = gathered.close
+    drawn = _begun(executor, close)
     rows = _rows(gathered)
     part = _counted_parts(progress, len(close) + 2)
     side_by_side = [compared(close), compared(close, "gradient_norm", -1)] if len(close) > 1 else []
     next(part)
     maps = maps_of(gathered)
     next(part)
-    chapters = []
-    for network in close:
-        chapters.append(chapter(network, len(close)))
+    chapters = {}
+    for place in reversed(range(len(close))):  # the executor begins at the other end
+        if not drawn or drawn[place].cancel():
+            chapters[place] = chapter(close[place], len(close))
+            next(part)
+    for place in sorted({*range(len(close))} - {*chapters}):
+        try:
+            chapters[place] = drawn[place].result()
+        except BrokenExecutor:
+            chapters[place] = chapter(close[place], len(close))
         next(part)
     paths = [source.shown for source in sources if source.shown is not None]
     return Page(
@@ -79,7 +92,7 @@ def page_of(
         gathered=gathered,
         facts=_facts(gathered),
         compared=side_by_side,
-        chapters=chapters,
+        chapters=[chapters[place] for place in range(len(close))],
         maps=maps,
         columns=[say(column) for column in COLUMNS],
         rows=rows[:_ROWS],
@@ -88,6 +101,21 @@ def page_of(
         command=command or this_command(),
         again=line(["vanishlab", "report", *paths]) if len(paths) == len(sources) else None,
     )
+
+
+def _begun(executor: Executor | None, close: list[Network]) -> list[Future[Chapter]]:
+    """Ask the executor for all chapters; nothing where there is none, or its processes are dead."""
+    if executor is None:
+        return []
+    with contextlib.suppress(BrokenExecutor):
+        return [executor.submit(_chapter_there, network, len(close), spoken()) for network in close]
+    return []
+
+
+def _chapter_there(network: Network, players: int, name: str) -> Chapter:
+    """Draw in another process, to which neither the language nor the limit on threads comes along."""
+    with language(name), one_blas_thread():
+        return chapter(network, players)
 
 
 def _counted_parts(progress: Callable[[int, int], object] | None, parts: int) -> Iterator[None]:

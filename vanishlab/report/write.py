@@ -7,16 +7,18 @@ import importlib
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 
 from vanishlab.errors import InputError
 from vanishlab.files import output_file, write_whole
 from vanishlab.language.sentences import listed, paragraph, say, spoken
 from vanishlab.report.sources import Given, Source, open_sources
+from vanishlab.report.vega import vega
 from vanishlab.training.processes import one_blas_thread
 from vanishlab.version import __version__
 
-_NEEDS = ("altair", "jinja2", "vl_convert")
+_NEEDS = ("jinja2", "vl_convert")
 _HERE = Path(__file__).parent / "templates"
 _GLYPHS = "/* glyphs */"  # in the style: where the rule for the Chinese font goes
 
@@ -38,6 +40,7 @@ def write_report(
     title: str | None = None,
     command: str | None = None,
     progress: Callable[[int, int], object] | None = None,
+    executor: Executor | None = None,
 ) -> Path:
     """Write one self-contained HTML file of records and sweeps, and return its path.
 
@@ -49,6 +52,7 @@ def write_report(
         title     of the page; what was run where not given
         command   the command line that made this file; this process's own where not given
         progress  called after each part of the page with how many are done, and of how many
+        executor  processes that draw chapters beside this one; matplotlib's settings in them are their own
 
     It is in the language that holds where it is called: `with plots.language("zh"): write_report(...)`.
 
@@ -63,7 +67,7 @@ def write_report(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         output_file(out, "out")
-        text = render(sources, title=title, command=command, progress=progress)
+        text = render(sources, title=title, command=command, progress=progress, executor=executor)
         return write_whole(out, lambda file: file.write(text.encode()))
     except OSError as error:
         raise InputError(f"out must be a file that can be written, got {str(out)!r} ({error.strerror})") from None
@@ -75,6 +79,7 @@ def render(
     title: str | None = None,
     command: str | None = None,
     progress: Callable[[int, int], object] | None = None,
+    executor: Executor | None = None,
 ) -> str:
     """Return the page as text, in the language that holds."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -85,9 +90,9 @@ def render(
     from vanishlab.report.page import config_rows, page_of, rates
 
     with one_blas_thread():
-        page = page_of(sources, title=title, command=command, progress=progress)
+        page = page_of(sources, title=title, command=command, progress=progress, executor=executor)
     # Text of the page can run nothing even where it got past the escaping: only these scripts, by hash, are let run.
-    scripts = [*([_vega()] if page.players else []), (_HERE / "report.js").read_text(encoding="utf-8")]
+    scripts = [*([vega()] if page.players else []), (_HERE / "report.js").read_text(encoding="utf-8")]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -122,14 +127,3 @@ def _policy(scripts: list[str]) -> str:
     digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; font-src data:"
-
-
-@functools.cache
-def _vega() -> str:
-    """Return Vega, Vega-Lite and vega-embed as one script that can stand in a page."""
-    import altair
-    import vl_convert
-
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")

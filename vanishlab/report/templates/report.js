@@ -6,7 +6,7 @@ for (const player of document.querySelectorAll(".player")) {
   const button = player.querySelector("button"), views = [];
   for (const figure of player.querySelectorAll("figure")) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    const options = { renderer: "svg", actions: false, ast: true, tooltip: true };
+    const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: true };
     vegaEmbed(figure.querySelector(".chart"), spec, options).then((made) => {
       figure.querySelector("svg").setAttribute("aria-hidden", "true"); // its words are the label of what it stands in
       views.push(made.view);
