@@ -31,12 +31,12 @@ from vanishlab.recording.quantities import LAYER_QUANTITIES
 pytest.importorskip("jinja2", reason="the extra vanishlab[report] is not installed")
 pytest.importorskip("vl_convert", reason="the extra vanishlab[report] is not installed")
 
+from vanishlab.plots.powers import plain_powers
 from vanishlab.plots.profiles import depth_profile
 from vanishlab.report import check_extra, write_report
 from vanishlab.report.commands import Commands, flags_of
 from vanishlab.report.drawing import panel_axes, picture
 from vanishlab.report.frames import VALUES, choose, decades, frames_of
-from vanishlab.report.layout import plain_powers
 from vanishlab.report.player import player
 from vanishlab.report.sources import open_sources
 from vanishlab.report.svg import compact

@@ -10,6 +10,7 @@ filled in, never a key. A test reads every call of `say` and fails on a sentence
 """
 
 import contextlib
+import functools
 import re
 import textwrap
 import unicodedata
@@ -19,12 +20,10 @@ from contextvars import ContextVar
 from typing import Literal, get_args
 
 from vanishlab.errors import check_choice
-from vanishlab.language.chinese import CHINESE
 
 LanguageName = Literal["en", "zh"]
 LANGUAGES: tuple[str, ...] = get_args(LanguageName)
 
-_CATALOGUES = {"zh": CHINESE}
 _spoken: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -56,11 +55,19 @@ def say(sentence: str, /, **values: object) -> str:
     'after 200 steps'
     """
     if _spoken.get() != "en":
-        translated = _CATALOGUES[_spoken.get()].get(sentence)
+        translated = _chinese().get(sentence)
         if translated is None:
             warnings.warn(f"no translation into {_spoken.get()!r} of {sentence!r}", stacklevel=2)
         sentence = translated or sentence
     return sentence.format(**values)
+
+
+@functools.cache
+def _chinese() -> dict[str, str]:
+    """Return the catalogue, which a session in English need not read."""
+    from vanishlab.language.chinese import CHINESE
+
+    return CHINESE
 
 
 def listed(parts: Iterable[str], stop: Literal[",", ";"] = ",") -> str:

@@ -19,6 +19,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from vanishlab.errors import InputError, check_choice
 from vanishlab.language.sentences import say
 from vanishlab.plots.ink import PAPER, ink, neutral, on_dark, printed
+from vanishlab.plots.powers import log_scale, power_of_ten, powers_as_text
 from vanishlab.plots.ranges import LARGEST, ROOM, within
 from vanishlab.recording.layer_groups import Block, layer_blocks
 from vanishlab.recording.quantities import LAYER_QUANTITIES
@@ -136,7 +137,7 @@ def fit_log_axis(axes: Sequence[Axes], highest: float = LARGEST) -> None:
     highs = [ax.dataLim.y1 for ax in axes if np.isfinite(ax.dataLim.y1) and ax.dataLim.y1 > 0]
     for ax in axes:
         ax.set_autoscaley_on(False)
-        ax.set_yscale("log")
+        log_scale(ax.yaxis)
         if lows and highs:
             low, high = _widened(min(lows), min(max(highs), highest))
             ax.set_ylim(low, high)
@@ -171,7 +172,7 @@ def fit_decade_axis(axes: Sequence[Axes]) -> None:
         first, last = math.ceil(bottom - margin), math.floor(top + margin)
         near = last - first < _TICKS
         ax.yaxis.set_major_locator(FixedLocator(list(range(first, last + 1)) if near else _decades(first, last)))
-        ax.yaxis.set_major_formatter(lambda exponent, _: f"$10^{{{exponent:g}}}$")
+        ax.yaxis.set_major_formatter(lambda exponent, _: power_of_ten(exponent))
         between = [n + math.log10(digit) for n in range(first - 1, last + 1) for digit in range(2, 10)]
         ax.yaxis.set_minor_locator(FixedLocator(between if near and lows else []))
 
@@ -225,6 +226,7 @@ def set_step_axis(ax: Axes, step: np.ndarray) -> None:
     gaps = np.diff(step)
     if len(gaps) > 2 and gaps.max() > 2 * np.median(gaps):  # record_every="log"; else only the last gap is another
         ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
+        powers_as_text(ax.xaxis)
         ax.set_xlim(-0.15, 1.15 * step[-1])
     else:
         first, last = float(step[0]), float(step[-1])
@@ -236,7 +238,7 @@ def set_step_axis(ax: Axes, step: np.ndarray) -> None:
 def set_rate_axis(ax: Axes, rates: np.ndarray) -> None:
     """Make x the learning rate, on a log axis with room on both sides."""
     ax.set_xlabel(say("learning rate"))
-    ax.set_xscale("log")
+    log_scale(ax.xaxis)
     low, high = np.log10([rates[0], rates[-1]])
     room = max(0.05 * (high - low), 0.0043)  # decades; a factor of 1.01
     ax.set_xlim(*within(low - room, high + room))

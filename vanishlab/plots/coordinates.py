@@ -23,6 +23,7 @@ from vanishlab.plots.axes import (
 )
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.ink import neutral
+from vanishlab.plots.powers import log_scale
 from vanishlab.plots.shown import ShownFigure
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 
@@ -127,7 +128,7 @@ def _draw(ax: Axes, check: Coordinates, quantity: str) -> set[str]:
 
 
 def _set_size_axis(ax: Axes, check: Coordinates) -> None:
-    ax.set_xscale("log")
+    log_scale(ax.xaxis)
     low, high = float(check.sizes[0]), float(check.sizes[-1])
     room = (high / low) ** 0.05
     ax.set_xlim(low / room, high * room)

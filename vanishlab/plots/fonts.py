@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from vanishlab.errors import InputError
-from vanishlab.language.chinese import CHINESE
 from vanishlab.language.sentences import speaking, spoken
 
 P = ParamSpec("P")
@@ -42,7 +41,6 @@ NO_FONT = (
     "on Windows under Settings, Optional features, 'Chinese (Simplified) Supplemental Fonts'; or put NotoSansSC from "
     "https://fonts.google.com/noto/specimen/Noto+Sans+SC among your fonts"
 )
-_GLYPHS = sorted({letter for text in CHINESE.values() for letter in text if "\u3000" <= letter <= "\uffef"})
 
 
 @contextlib.contextmanager
@@ -125,7 +123,15 @@ def _has_glyphs(family: str) -> bool:
         font = font_manager.get_font(path)
     except (OSError, RuntimeError, ValueError):  # a file that is gone by now, or that matplotlib cannot read
         return False
-    return all(font.get_char_index(ord(glyph)) for glyph in _GLYPHS)
+    return all(font.get_char_index(ord(glyph)) for glyph in _glyphs())
+
+
+@functools.cache
+def _glyphs() -> list[str]:
+    """Return the Chinese characters that pictures may need."""
+    from vanishlab.language.chinese import CHINESE  # only now: a session in English need not read it
+
+    return sorted({letter for text in CHINESE.values() for letter in text if "\u3000" <= letter <= "\uffef"})
 
 
 def packaged_font() -> str | None:

@@ -21,6 +21,7 @@ from vanishlab.plots.axes import set_decades, set_rate_ticks
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import cell_edges, flat_colors, flat_handle
 from vanishlab.plots.ink import ink, outline
+from vanishlab.plots.powers import log_scale
 from vanishlab.plots.ranges import draw_colorbar, linear_norm, log_norm
 from vanishlab.plots.shown import figure_of, given_or_own
 
@@ -190,7 +191,7 @@ def _set_axis(axis: Axis, places: np.ndarray, names: list[str] | None, logarithm
             axis.set_tick_params(rotation=30)
         return
     if logarithmic:
-        (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
+        log_scale(axis)
     if logarithmic and len(places) > _MANY:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -15,6 +15,7 @@ from vanishlab.plots.axes import draw_off_scale, mark_handles, set_decades, set_
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.history import cell_edges
 from vanishlab.plots.ink import neutral
+from vanishlab.plots.powers import log_scale
 from vanishlab.plots.ranges import draw_colorbar, within
 from vanishlab.plots.shown import ShownFigure
 
@@ -47,7 +48,7 @@ def octave_map(ax: Axes, octaves: "Octaves", label: str, *, most: float | None =
         share.data[:] = 0.0
     most = most or float(share.max() or 1.0)
     mesh = ax.pcolormesh(cell_edges(layer), sizes, share, cmap="viridis_r", vmin=0.0, vmax=most, rasterized=True)
-    ax.set_yscale("log")
+    log_scale(ax.yaxis)
     ax.set_autoscaley_on(False)
     ax.set_ylim(low, high)
     set_decades(ax.yaxis, low, high)

@@ -16,6 +16,8 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from vanishlab.plots.powers import powers_as_text
+
 SMALLEST, LARGEST = 5e-324, sys.float_info.max
 ROOM = 1e280
 """matplotlib (3.10.0) tries ticks some decades beyond an axis, which overflow where the axis reaches further."""
@@ -73,6 +75,8 @@ def draw_colorbar(mappable: ScalarMappable, axes: Axes | Sequence[Axes], label: 
     with np.errstate(over="ignore"):
         bar = figure.colorbar(mappable, ax=beside, label=label, pad=0.02, **shape)
     norm = mappable.norm
+    if isinstance(norm, LogNorm):
+        powers_as_text(bar.ax.yaxis)
     if isinstance(norm, LogNorm) and norm.vmin and norm.vmax and norm.vmax < _TICKED:
         bar.ax.yaxis.set_major_locator(FixedLocator([norm.vmin, norm.vmax]))
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.1g}")

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from vanishlab.language.sentences import say
 from vanishlab.plots.fonts import legible
 from vanishlab.plots.ink import ink, neutral, paper
+from vanishlab.plots.powers import log_scale
 from vanishlab.plots.shown import figure_of
 
 DROPPED = 2.0**-23  # a weight's gradient is a sum over all steps, in float32
@@ -49,7 +50,7 @@ def time_profile(ax: Axes, curves: Mapping[str, np.ndarray], learned: Collection
         artists.dots.extend(ax.plot(1, curve[0], "o", color=color, markerfacecolor=inside, zorder=3))
     ax.axhline(DROPPED, **_LIMIT, color=neutral())
     ax.set_xlabel(say("time step"))
-    ax.set_yscale("log")
+    log_scale(ax.yaxis)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color=ink(0.1), linewidth=0.6)
     return artists

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from vanishlab.analysis.verdict import WELL
 from vanishlab.language.sentences import listed, paragraph, say
 from vanishlab.plots.axes import set_decades, style_axes
+from vanishlab.plots.powers import log_scale
 from vanishlab.plots.profiles import depth_profile
 from vanishlab.plots.rates import rate_label
 from vanishlab.plots.training import loss_curves
@@ -281,7 +282,7 @@ def _shares(shown: list[Contender]) -> Picture:
     known = np.isfinite(values) & (values > _FLAT)
     low = 10.0 ** math.floor(math.log10(values[known].min(initial=0.1)))
     high = 10.0 ** math.ceil(math.log10(values[known].max(initial=1.0)) + 0.1)
-    ax.set_xscale("log")
+    log_scale(ax.xaxis)
     ax.set_xlim(low, high)
     set_decades(ax.xaxis, low, high)
     ax.axvline(1.0, color="#4d4d4d", linewidth=1.0)

@@ -5,7 +5,6 @@ search for margins. Where all labels are level, ticks are drawn here, and the ma
 """
 
 import functools
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +21,9 @@ from matplotlib.transforms import ScaledTranslation, Transform, blended_transfor
 
 from vanishlab.plots.axes import floor_height
 from vanishlab.plots.fonts import families
+from vanishlab.plots.powers import plain_powers
 
 _SETTINGS: Any = rcParams
-_LOWERED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PAD, _ROOM_ABOVE = 4.5, 6.5  # points: around everything; above the axes for marks that stand there
 _LINE = 1.17  # height of a line over the size of its letters
 _BAR, _GAP = 8.5, 7.0  # points: width of a colour bar, and from the axes to it
@@ -199,16 +198,3 @@ def _place(figure: Figure, sides: list[list[_Side]]) -> None:
 def _width(label: str, size: float) -> float:
     font = FontProperties(size=size, family=families(label))
     return TextToPath().get_text_width_height_descent(label, font, "$" in label)[0]
-
-
-def plain_powers(label: str) -> str:
-    r"""Return a tick's label without the formula, where it is a number or a power of ten; any other as it is.
-
-    >>> plain_powers(r"$\mathdefault{2\times10^{-3}}$"), plain_powers("$10^{12}$"), plain_powers("$x$")
-    ('2×10⁻³', '10¹²', '$x$')
-    """
-    found = re.fullmatch(r"\$(?:\\mathdefault\{)?(?:([\d.]+)(?:\\times)?)??(?:(10)\^\{([-\d]+)\})?\}?\$", label)
-    if found is None:
-        return label
-    factor, power = found[1] or "", found[2]
-    return factor + (f"{'×' if factor else ''}10{found[3].translate(_LOWERED)}" if power else "")
