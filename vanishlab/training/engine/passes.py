@@ -35,11 +35,16 @@ MEASURED = (
 ) = range(len(MEASURED))  # fmt: skip
 _ROW = 1024  # entries whose squares are summed in the arrays' dtype
 _TOGETHER = 4  # rows
+# np.finfo of both types: the compiler takes a third of a second to find each of its numbers.
+_SINGLE_TINY, _SINGLE_MAX, _DOUBLE_TINY, _DOUBLE_MAX = (
+    float(value) for info in (np.finfo(np.float32), np.finfo(np.float64)) for value in (info.tiny, info.max)
+)
 _FAIR = 0.1  # part of a sum of squares that is left of it when the mean's share is taken out, unharmed by rounding
 
 # A sum's order is the compiler's to choose; NaN and infinity keep their meaning.
 _sums = njit(error_model="numpy", fastmath={"reassoc", "nsz"})
 _exact = njit(error_model="numpy")
+_inlined = njit(error_model="numpy", inline="always")  # compiled within its one caller alone
 
 
 class Shapes(NamedTuple):
@@ -65,11 +70,11 @@ class Rules(NamedTuple):
     mse: bool
 
 
-@_exact
+@_inlined
 def _plain(square: float, entries: int, like: np.ndarray) -> bool:
     """Whether a plain sum of squares is right: none overflowed, and what fell below normal numbers is 1e-8 of it."""
-    info = np.finfo(like.dtype)
-    return entries * info.tiny * 1e8 < square < 1e-6 * info.max  # false for NaN
+    tiny, largest = (_SINGLE_TINY, _SINGLE_MAX) if like.itemsize == 4 else (_DOUBLE_TINY, _DOUBLE_MAX)
+    return entries * tiny * 1e8 < square < 1e-6 * largest  # false for NaN
 
 
 @_exact
@@ -159,20 +164,20 @@ def _sum_rows(x: np.ndarray, start: int, stop: int, columns: np.ndarray, apart: 
     found[1] += other
 
 
-@_exact
+@_inlined
 def _block(width: int) -> int:
     """Return how many rows make a block whose squares are summed in the arrays' dtype."""
     return max(_ROW // width // _TOGETHER, 1) * _TOGETHER
 
 
-@_exact
+@_inlined
 def _add_bias(z: np.ndarray, bias: np.ndarray) -> None:
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
             z[i, j] += bias[j]
 
 
-@_exact
+@_inlined
 def _raise_top(u: np.ndarray, top: np.ndarray) -> None:
     """Raise `top` (unit,) to the largest entries of u (example, unit)."""
     whole = len(u) // _TOGETHER * _TOGETHER
@@ -258,7 +263,7 @@ def _backward(
 @_sums
 def _update_block(w: np.ndarray, g: np.ndarray, rate: Any, new: np.ndarray) -> Any:
     """Write w - rate * g into `new`; return the sums of squares of g and w, and how many of g are below normal."""
-    tiny = number(np.finfo(w.dtype).tiny, rate)
+    tiny = number(_SINGLE_TINY if w.itemsize == 4 else _DOUBLE_TINY, rate)
     gradient, weight, below = number(0.0, rate), number(0.0, rate), np.int32(0)
     for j in range(len(w)):
         one, now = g[j], w[j]
@@ -346,7 +351,7 @@ def _square(x: np.ndarray) -> float:
     return total
 
 
-@_exact
+@_inlined
 def _first(examples: int, entries: int) -> int:
     """Return how many examples are compared in pairs, of so many entries each (`recording.alike`)."""
     return min(examples, max(min(MOST, MOST_ENTRIES // entries), 2))
@@ -365,7 +370,12 @@ def _effective_rank(h: np.ndarray) -> float:
         for i in range(rows):
             x[i, j] = (np.float64(x[i, j]) - first) - mean
     x = _scaled(x, rows)
-    gram = np.dot(x, x.T) if rows <= x.shape[1] else np.dot(x.T, x)
+    size = min(rows, x.shape[1])
+    gram = np.empty((size, size), x.dtype)
+    if rows <= x.shape[1]:
+        multiply_by_turned(x, x, np.empty(x.size, x.dtype), gram)
+    else:
+        multiply_turned(x, x, gram)
     trace = 0.0
     for i in range(len(gram)):
         trace += np.float64(gram[i, i])
@@ -379,10 +389,12 @@ def _coherence(h: np.ndarray, delta: np.ndarray) -> float:
     own = 0.0
     for a in range(rows):
         own += _square(h[a : a + 1]) * _square(delta[a : a + 1])
-    return min(_square(np.dot(h.T, delta)) / (rows * own), 1.0)
+    together = np.empty((h.shape[1], delta.shape[1]), h.dtype)
+    multiply_turned(h, delta, together)
+    return min(_square(together) / (rows * own), 1.0)
 
 
-@_exact
+@_inlined
 def _train_one(
     x: np.ndarray, y: np.ndarray, parameters: np.ndarray, new: np.ndarray, rate: Any, shapes: Shapes, rules: Rules,
     phi: Any, slope: Any, z_all: np.ndarray, h_all: np.ndarray, deltas: np.ndarray, gradients: np.ndarray,
