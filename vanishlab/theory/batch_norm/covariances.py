@@ -25,6 +25,7 @@ import numpy as np
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import NetworkConfig
 from vanishlab.data import Dataset
+from vanishlab.theory.batch_norm.mean_squares import UnitSquares, add_branch, squares_of
 from vanishlab.theory.batch_norm.sampled_units import Units, draw_uniform_units, draw_units, takes_uniform
 from vanishlab.theory.layers.covariances import Covariance, add, affine, input_covariance, skip, split
 from vanishlab.theory.weight_variances import UNIFORM, layer_scales
@@ -37,6 +38,7 @@ class BatchForward(NamedTuple):
     logits: Covariance  # K_{L+1}
     activation: list[Covariance]  # Sigma_l, l = 0 .. L
     branch: list[Covariance]  # E[phi phi^T], l = 1 .. L
+    squares: list[UnitSquares]  # of a unit's h, l = 1 .. L
     tangent: np.ndarray  # (n, n): Theta_{L+1} over exp(log_tangent)
     log_tangent: float
 
@@ -55,7 +57,7 @@ def batch_forward(network: NetworkConfig, data: Dataset) -> BatchForward:
     sizes = network.layer_sizes(data.features, data.num_classes)
     sigma = input_covariance(data)
     pre: list[Covariance] = []
-    activation, branches = [sigma], []
+    activation, branches, squares = [sigma], [], []
     mu = np.zeros(len(data.y))
     v, log_v = np.zeros_like(sigma.correlation), -math.inf
     for layer, (fan_in, fan_out) in enumerate(sizes):
@@ -65,16 +67,23 @@ def batch_forward(network: NetworkConfig, data: Dataset) -> BatchForward:
         theta, log_theta = add(own, log_own + math.log(fan_in), np.ones_like(own), 0.0)
         theta, log_theta = add(theta, log_theta, v, log_v + math.log(sigma_w2))
         if layer == network.depth:
-            return BatchForward(pre, k, activation, branches, theta, log_theta)
+            return BatchForward(pre, k, activation, branches, squares, theta, log_theta)
         pre.append(k)
         units = units_of(network, data, k, layer + 1)
         h = ACTIVATIONS[network.activation].phi(units.u.astype(working_dtype(network))).astype(np.float64)
+        own_squares = squares_of(h, units.weight)
         means = h @ units.weight
         h *= np.sqrt(units.weight)
         branch = split(h @ h.T, 0.0)
         means /= np.maximum(np.exp(0.5 * branch.log_diagonal), 1e-300)
         scale = network.branch_scale if layer > 0 else None
-        sigma, mu = (branch, means) if scale is None else skip(sigma, branch, scale, mu, means)
+        if scale is None:
+            sigma, mu = branch, means
+        else:
+            before, drawn = (sigma, mu, squares[-1]), (branch, means, own_squares)
+            sigma, mu = skip(sigma, branch, scale, mu, means)
+            own_squares = add_branch(before, drawn, scale, sigma)
+        squares.append(own_squares)
         v, log_v = carry(network, units, layer + 1, theta, log_theta, v, log_v)
         branches.append(branch)
         activation.append(sigma)

@@ -17,7 +17,6 @@ Where the width is not large against n^2, linear layers spread the spectrum of K
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def batch_levels(
     delta, gradient = np.full(len(sizes), -math.inf), np.full(len(sizes), -math.inf)
     coherence = np.full(len(sizes), math.nan)
     sampled = sampled_layers(network.depth)
-    moments = np.zeros((network.depth, 8))
+    moments = np.zeros((network.depth, 7))
     share = np.zeros(network.depth)  # t_l
     places = reversed(range(len(sizes)))
     for place, back in zip(places, batch_backward(network, data, way, errors.covariance), strict=True):
@@ -125,7 +124,7 @@ def _share(network: NetworkConfig, sizes: tuple[tuple[int, int], ...], place: in
 
 
 def _unit_moments(network: NetworkConfig, units: Units, back: np.ndarray, width: int) -> np.ndarray:
-    """Return n Var B, its shift, Var F, Cov, Var |phi|^2 (times n), and the first three of the sampling, (8,)."""
+    """Return n Var B, its shift, n Var F, n Cov, and the first three of the sampling, (7,)."""
     dtype = working_dtype(network)
     u, n = units.u.astype(dtype), len(units.u)
     weight = units.weight
@@ -136,7 +135,6 @@ def _unit_moments(network: NetworkConfig, units: Units, back: np.ndarray, width:
     quadratic = np.einsum("ar,ar->r", du, t @ du) / n
     x = np.einsum("ar,ar,a->r", d, d, np.diag(t)) - np.einsum("ar,ar->r", d, t @ d) / n
     x = units.inverse * np.maximum(x - quadratic * (2.0 - np.einsum("ar,ar->r", u, u) / n), 0.0)
-    whole = np.einsum("ar,ar->r", h, h).astype(np.float64)
     y = np.square(h - h.mean(axis=0, dtype=np.float64)).sum(axis=0)  # not by a difference of squares: it may be tiny
     count = max(4, min(_SQUARES, 2**22 // n**2))
     some = np.unique(np.linspace(0, len(weight) - 1, count).astype(np.int64))
@@ -161,7 +159,6 @@ def _unit_moments(network: NetworkConfig, units: Units, back: np.ndarray, width:
     error, x_off, y_off = direction**2, x_of - 1.0, y_of - 1.0
     return np.array([
         variance, shift, float(weight @ y**2) - 1.0, float(weight @ (x * y)) - 1.0,
-        float(weight @ whole**2) / float(weight @ whole) ** 2 - 1.0,
         float(error @ x_off**2), float(error @ y_off**2), float(error @ (x_off * y_off)),
     ])  # fmt: skip
 
@@ -185,32 +182,51 @@ def _spreads(
     network: NetworkConfig, way: BatchForward, share: np.ndarray, moments: np.ndarray
 ) -> tuple[Spread, np.ndarray, np.ndarray]:
     depth, n = network.depth, np.array(network.widths, dtype=np.float64)  # (L,)
-    back, shift, forward, both, activation, *sampling = moments.T
-    centred, whole = _shares(network, way, centre), _shares(network, way, lambda matrix: matrix)
+    back, shift, forward, both, *sampling = moments.T
+    centred = _shares(network, way)
+    forward = forward + _met(network, way)
     to_b = np.tril(np.ones((depth, depth)), -1).T * share + np.eye(depth)  # rows l = 1 .. L: t_i for i > l
     delta_f = np.vstack([-to_b @ centred[:-1], np.zeros(depth)])  # and the readout
     to_b = np.vstack([to_b, np.zeros(depth)])
     gradient_f = delta_f + centred
-    outgoing = np.vstack([whole[1:], whole[-1:]])  # Sigma_1 .. Sigma_L, and the logits
+    squares = np.array([each.variance for each in way.squares]) / n
 
     def total(f: np.ndarray, back: np.ndarray, forward: np.ndarray, both: np.ndarray) -> np.ndarray:
         return np.maximum((to_b**2 * back + f**2 * forward + 2.0 * to_b * f * both).sum(axis=1), 0.0)
 
     width = Spread(
-        activation=(outgoing**2 * activation / n).sum(axis=1),
+        activation=np.append(squares, squares[-1]),  # and the logits
         delta=total(delta_f, back / n, forward / n, both / n),
         gradient=total(gradient_f, back / n, forward / n, both / n),
     )
     return width, to_b @ shift, total(gradient_f, *sampling)
 
 
-def _shares(network: NetworkConfig, way: BatchForward, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return p_lj, layer j's share in the trace of `part`(Sigma_{l-1}), rows l = 1 .. L + 1, columns j = 1 .. L."""
+def _met(network: NetworkConfig, way: BatchForward) -> np.ndarray:
+    """Return what is added to n Var F_j, (L,), by what a branch meets of the skip by chance, over the branch's share.
+
+    Of the centred |h + s phi|^2 that is 2 s h . phi, of the relative variance 4 s^2 tr(Sigma_{j-1} Phi_j) over n.
+    """
+    met = np.zeros(network.depth)
+    if not network.branch_scale:
+        return met
+    for place in range(1, network.depth):
+        (own, log_own), (new, log_new) = (each.scaled() for each in (way.activation[place], way.branch[place]))
+        own, new = centre(own), centre(new)
+        trace = float(np.trace(new))
+        if trace > 0:
+            log_ratio = log_own - log_new - 2.0 * math.log(abs(network.branch_scale))
+            met[place] = 4.0 * float(np.vdot(own, new)) / trace**2 * math.exp(min(log_ratio, 600.0))
+    return met
+
+
+def _shares(network: NetworkConfig, way: BatchForward) -> np.ndarray:
+    """Return p_lj, layer j's share in the centred trace of Sigma_{l-1}, rows l = 1 .. L + 1, columns j = 1 .. L."""
     shares = np.zeros((network.depth + 1, network.depth))
 
     def log_size(covariance: Covariance) -> float:
         matrix, log_scale = covariance.scaled()
-        return log_scale + math.log(max(float(np.trace(part(matrix))), 1e-300))
+        return log_scale + math.log(max(float(np.trace(centre(matrix))), 1e-300))
 
     branch = np.array([log_size(covariance) for covariance in way.branch])
     if network.branch_scale is not None:
