@@ -17,9 +17,9 @@ from vanishlab.theory.batch_norm import explosion_rate
 from vanishlab.theory.batch_norm.covariances import BatchForward, batch_forward, pull, push
 from vanishlab.theory.batch_norm.explosion_rate import batch_norm_rate
 from vanishlab.theory.batch_norm.levels import _heavy, _met, _shares, _unit_moments
-from vanishlab.theory.batch_norm.mean_squares import add_branch, squares_of
 from vanishlab.theory.batch_norm.sampled_units import draw_uniform_units, draw_units
 from vanishlab.theory.layers.covariances import split
+from vanishlab.theory.width.mean_squares import Moments, add_branch, squares_of
 
 NAMES = get_args(ActivationName)
 
@@ -212,8 +212,10 @@ def test_a_units_square_varies_as_that_of_a_million_drawn_units(scale):
     h = layers[0]
     found, sigma = squares_of(h, weight), second_moments(h)
     for phi in layers[1:]:
-        before = sigma, h.mean(axis=1) / np.sqrt((h**2).mean(axis=1)), found
-        branch = second_moments(phi), phi.mean(axis=1) / np.sqrt((phi**2).mean(axis=1)), squares_of(phi, weight)
+        before = Moments(sigma, h.mean(axis=1) / np.sqrt((h**2).mean(axis=1)), found)
+        branch = Moments(
+            second_moments(phi), phi.mean(axis=1) / np.sqrt((phi**2).mean(axis=1)), squares_of(phi, weight)
+        )
         h = h + scale * phi
         sigma = second_moments(h)
         found, drawn = add_branch(before, branch, scale, sigma), squares_of(h, weight)

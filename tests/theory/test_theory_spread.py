@@ -9,8 +9,9 @@ from drawn_networks import Drawn
 
 import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName
-from vanishlab.theory.gaussian.unit_moments import UnitMoments, unit_moments
+from vanishlab.theory.gaussian.unit_moments import UnitMoments, drawn_units, unit_moments
 from vanishlab.theory.prediction import predict
+from vanishlab.theory.width.mean_squares import squares_of
 from vanishlab.theory.width.spread import Chain, draw_spread, width_spread
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -186,3 +187,36 @@ def test_the_variance_is_that_of_the_sum_it_stands_for(skips):
             if kind == 1:
                 variance += (earlier**2 * ss + 2 * of_y * earlier * ys).sum()
             assert (found.delta, found.gradient)[kind][layer - 1] == pytest.approx(variance, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("activation", "normalization", "residual"),
+    [("relu", "layer", "plain"), ("relu", "rms", "plain"), ("softplus", "rms", -0.4), ("tanh", "layer", 0.3)],
+)
+def test_activations_of_normalised_branches_vary_as_over_drawn_networks(activation, normalization, residual):
+    # 160 seeds know a standard deviation to 6 %: three of these.
+    data = vl.load_data("digits", max_examples=48)
+    network = vl.NetworkConfig(5, 128, activation, "kaiming_normal", residual=residual, normalization=normalization)
+    measured = np.log(Drawn(network, data, "cross_entropy", 160).activation_rms[:, 0]).std(axis=0, ddof=1)
+    ratio = (vl.predict(network, data).log_spread("activation_rms") / measured)[:-1]  # without the logits
+    assert (np.abs(np.log(ratio)) < math.log(1.2)).all(), ratio
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rms"])
+def test_what_a_normalised_layer_keeps_does_not_vary(normalization, monkeypatch):
+    """Sums over 200 units that are normalised one network at a time, as often as it takes to know their variance."""
+    networks, width, q = 20_000, 200, 1.0
+    generator = np.random.default_rng(7)
+    root = np.linalg.cholesky(np.array([[1.0, 0.4], [0.4, 1.0]]))
+    u = np.einsum("ab,rbi->rai", root, generator.standard_normal((networks, 2, width)))
+    if normalization == "layer":
+        u -= u.mean(axis=2, keepdims=True)
+    u *= np.sqrt(q / (u**2).mean(axis=2, keepdims=True))
+    values = np.maximum(u, 0.0)
+    square, sums = (values**2).sum(axis=1).mean(axis=1), values.mean(axis=2)  # (network,), (network, example)
+    monkeypatch.setattr("vanishlab.theory.gaussian.unit_moments._UNITS", 200_000)
+    units, kept = drawn_units("relu", np.zeros(2), root @ root.T, np.random.default_rng(8), normalization)
+    found = squares_of(np.maximum(units, 0.0), np.full(units.shape[1], 1.0 / units.shape[1]), kept)
+    mean = square.mean()
+    assert found.variance == pytest.approx(width * square.var() / mean**2, rel=0.05)
+    np.testing.assert_allclose(found.values, width * np.cov(sums.T) / mean, rtol=0.05, atol=0.05 * found.values[0, 0])

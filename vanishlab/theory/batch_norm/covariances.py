@@ -25,10 +25,10 @@ import numpy as np
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.config import NetworkConfig
 from vanishlab.data import Dataset
-from vanishlab.theory.batch_norm.mean_squares import UnitSquares, add_branch, squares_of
 from vanishlab.theory.batch_norm.sampled_units import Units, draw_uniform_units, draw_units, takes_uniform
 from vanishlab.theory.layers.covariances import Covariance, add, affine, input_covariance, skip, split
 from vanishlab.theory.weight_variances import UNIFORM, layer_scales
+from vanishlab.theory.width.mean_squares import Moments, UnitSquares, add_branch, squares_of
 
 
 class BatchForward(NamedTuple):
@@ -80,7 +80,7 @@ def batch_forward(network: NetworkConfig, data: Dataset) -> BatchForward:
         if scale is None:
             sigma, mu = branch, means
         else:
-            before, drawn = (sigma, mu, squares[-1]), (branch, means, own_squares)
+            before, drawn = Moments(sigma, mu, squares[-1]), Moments(branch, means, own_squares)
             sigma, mu = skip(sigma, branch, scale, mu, means)
             own_squares = add_branch(before, drawn, scale, sigma)
         squares.append(own_squares)

@@ -64,11 +64,7 @@ def unit_moments(
     phi = ACTIVATIONS[activation]
     generator = np.random.default_rng(_SEED)
     n = len(log_q)
-    if phi.scale_free:  # any scale will do
-        log_q = log_q - max(float(log_q.max()), -1e300)
-    scale = np.exp(0.5 * np.clip(log_q, _LOW, _HIGH))
-    half = generator.standard_normal((n, _UNITS // 2))
-    u = scale[:, None] * (_root(c) @ np.concatenate([half, -half], axis=1))  # (n, unit)
+    u, basis = drawn_units(activation, log_q, c, generator, normalization)
     h, d = phi.phi(u), phi.slope(u)
     y, s = (h * h).sum(axis=0), (h * (back @ h)).sum(axis=0)
     if own:
@@ -77,13 +73,29 @@ def unit_moments(
     else:
         x, v = np.diag(back) @ (d * d), (d * ((back * inputs) @ d)).sum(axis=0)
     parts = np.stack([_over_mean(part) for part in (y, s, x, v)])  # (4, unit)
-    if normalization in ("layer", "rms"):
-        standard = u / np.maximum(scale, 1e-15)[:, None]
-        kept = [standard**2 - 1.0, standard] if normalization == "layer" else [standard**2 - 1.0]
-        basis = np.linalg.qr(np.concatenate(kept).T)[0]  # (unit, kept)
+    if basis is not None:
         parts[:2] -= parts[:2] @ basis @ basis.T
     y, s, x, v = parts
     return UnitMoments(*(float(np.mean(a * b)) for a, b in ((y, y), (y, s), (s, s), (x, x), (v, v), (y, x), (y, v))))
+
+
+def drawn_units(
+    activation: str, log_q: np.ndarray, c: np.ndarray, generator: np.random.Generator, normalization: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return phi's inputs of drawn units (n, unit), and what a normalised layer's sums over units keep.
+
+    That is an orthonormal basis (unit, kept) of u_a^2 - 1, with layer normalisation of u_a as well; None without one.
+    """
+    if ACTIVATIONS[activation].scale_free:  # any scale will do
+        log_q = log_q - max(float(log_q.max()), -1e300)
+    scale = np.exp(0.5 * np.clip(log_q, _LOW, _HIGH))
+    half = generator.standard_normal((len(log_q), _UNITS // 2))
+    u = scale[:, None] * (_root(c) @ np.concatenate([half, -half], axis=1))
+    if normalization not in ("layer", "rms"):
+        return u, None
+    standard = u / np.maximum(scale, 1e-15)[:, None]
+    kept = [standard**2 - 1.0, standard] if normalization == "layer" else [standard**2 - 1.0]
+    return u, np.linalg.qr(np.concatenate(kept).T)[0]
 
 
 def _over_mean(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from vanishlab.theory.layers.output_errors import OutputErrors
 from vanishlab.theory.weight_variances import layer_scales
 from vanishlab.theory.width.contrast import Contrast
 from vanishlab.theory.width.feedback import Feedback
+from vanishlab.theory.width.mean_squares import added_squares
 from vanishlab.theory.width.spread import Spread, fluctuation_chain, single_moments, width_spread
 
 _LEAST = 0.05  # of rho: below, the errors hardly know the logits
@@ -120,6 +121,10 @@ class FiniteWidth:
             new = (rho + 2.0 * self.added) / (1.0 + self.added)
             amplified = np.where(rho > _LEAST, new / np.maximum(rho, _LEAST), 1.0)
             width = width_spread(self.chain, rows, new, overlap)
+        if self._network.branch_scale is not None and self._network.normalization != "none":
+            squares = added_squares(self._network, self._way, self._few, places) / self.chain.width
+            activation = np.append(squares, squares[-1] * self.chain.readout**2)
+            width, plain = width._replace(activation=activation), plain._replace(activation=activation)
         typical = Spread(plain.activation, plain.delta, single.gradient)
         return WidthEffects(width, typical, self.added, self.contrast, amplified)
 
