@@ -157,7 +157,8 @@ def test_the_variance_is_that_of_the_sum_it_stands_for(skips):
 
     R_j = carry_j R_{j-1} + Y_j, R'_j = carry_j R'_{j-1} + S_j, R_0 = R'_0 = 0, and
     D_l = sum_{j >= l} slope_j R_{j-1} + rho_l t R_L + sum_{i >= l} X_i, with R'_{l-1} and V_i for X_i in the gradient.
-    A branch of the share b has b Y_j for Y_j, and beside it what it meets of the skip by chance.
+    A branch of the share b has b Y_j for Y_j, and beside it what it meets of the skip by chance; so have X and V
+    but for a layer's own, and what is met on the way back is delta's alone.
     """
     draw, depth = np.random.default_rng(0), 4
     chain = Chain(
@@ -169,7 +170,10 @@ def test_the_variance_is_that_of_the_sum_it_stands_for(skips):
     moments = [UnitMoments(*draw.uniform(2.0, 5.0, 5), *draw.uniform(-0.9, 0.9, 2)) for _ in range(depth)]
     rho = draw.uniform(0.2, 0.9, (2, depth + 1))
     overlap = draw.uniform(0.1, 0.9, depth) if skips else 0.0
-    found = width_spread(chain, moments, rho, overlap)
+    back_met = draw.uniform(0.1, 0.9, depth) if skips else 0.0
+    found = width_spread(chain, moments, rho, overlap, back_met)
+    whole = np.array(moments).T / chain.width
+    back_met = back_met / chain.width
 
     yy, ys, ss, xx, vv, yx, yv = np.array(moments).T * chain.branch**2 / chain.width
     met = 4 * chain.branch * (1 - chain.branch) * overlap / chain.width
@@ -183,8 +187,12 @@ def test_the_variance_is_that_of_the_sum_it_stands_for(skips):
         for kind, (own, both) in enumerate(((xx, yx), (vv, yv))):
             of_y = rho[kind, layer - 1] * chain.readout * sums[depth]
             of_y = of_y + sum(chain.slope[j - 1] * sums[j - 1] for j in range(layer, depth + 1))
+            itself = np.arange(1, depth + 1) == layer
+            own = np.where(itself, whole[3 + kind], own)
             variance = (of_y**2 * yy + later * own + 2 * of_y * later * both).sum()
-            if kind == 1:
+            if kind == 0:
+                variance += (back_met * (later - itself)).sum()
+            else:
                 variance += (earlier**2 * ss + 2 * of_y * earlier * ys).sum()
             assert (found.delta, found.gradient)[kind][layer - 1] == pytest.approx(variance, rel=1e-12)
 
@@ -220,3 +228,13 @@ def test_what_a_normalised_layer_keeps_does_not_vary(normalization, monkeypatch)
     mean = square.mean()
     assert found.variance == pytest.approx(width * square.var() / mean**2, rel=0.05)
     np.testing.assert_allclose(found.values, width * np.cov(sums.T) / mean, rtol=0.05, atol=0.05 * found.values[0, 0])
+
+
+@pytest.mark.parametrize(("activation", "normalization"), [("tanh", "none"), ("relu", "layer")])
+def test_what_a_branch_meets_on_the_way_back_is_in_deltas_spread(activation, normalization):
+    """It was .55 to .7 of the measured one without; first order and 160 seeds leave .7 to 1.1."""
+    data = vl.load_data("digits", max_examples=48)
+    network = vl.NetworkConfig(5, 128, activation, "kaiming_normal", residual="plain", normalization=normalization)
+    measured = np.log(Drawn(network, data, "cross_entropy", 160).delta_rms[:, 0]).std(axis=0, ddof=1)
+    ratio = vl.predict(network, data).log_spread("delta_rms") / measured
+    assert (ratio > 0.72).all() and (ratio < 1.2).all(), ratio

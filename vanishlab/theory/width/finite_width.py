@@ -8,7 +8,7 @@ import numpy as np
 from vanishlab.config import LossName, NetworkConfig
 from vanishlab.theory.gaussian.expectations import relative_mean
 from vanishlab.theory.gaussian.unit_moments import UnitMoments, few_examples, unit_moments
-from vanishlab.theory.layers.covariances import Forward, log_mean
+from vanishlab.theory.layers.covariances import Forward, add, log_mean
 from vanishlab.theory.layers.output_errors import OutputErrors
 from vanishlab.theory.weight_variances import layer_scales
 from vanishlab.theory.width.contrast import Contrast
@@ -70,6 +70,8 @@ class FiniteWidth:
         self._contrast = Contrast(network, way, self._log_weight, trace, self._few)
         self._log_scale, self._loss = errors.log_scale, loss
         self._before: tuple[np.ndarray, float] | None = None  # B_{l+1} over exp(log), and that log
+        self._handed = self._errors, 0.0  # T_l over exp(log), and that log
+        self._met = np.zeros(len(sizes) - 1)
         self.added, self.contrast = np.zeros((2, len(sizes))), np.zeros(len(sizes))
         self.rho = np.zeros((2, len(sizes)))
         """The errors' shares rho_l for delta and the gradient, (2, layer): the caller knows them."""
@@ -98,6 +100,7 @@ class FiniteWidth:
             )
             if sampled:
                 self._moments[place] = self._unit_moments(place, before * self._errors)
+        self._hand_back(place, chain * self._errors, log_chain)
         inputs = way.activation[place]
         root = _unit_root(inputs.log_diagonal[self._few])
         self.added[:, place] = self._feedback.shares(
@@ -105,6 +108,19 @@ class FiniteWidth:
         )
         self.contrast[place] = self._contrast.share(place, chain, log_chain, self._log_scale, log_total)
         self._before = chain, log_chain
+
+    def _hand_back(self, place: int, here: np.ndarray, log_here: float) -> None:
+        """Take S_l, l = place + 1, to T_{l-1}, and note what S_l meets of T_l by chance where a skip adds them."""
+        branch, log_branch = here, log_here + float(self._log_weight[place])
+        if 0 < place < self._network.depth and self._network.branch_scale is not None:
+            skipping, log_skipping = self._handed
+            handed, log_handed = add(branch, log_branch, skipping, log_skipping)
+            size = float(np.trace(handed))
+            if size > 0:
+                met = float(np.vdot(branch, skipping)) / size**2
+                self._met[place] = 4.0 * met * math.exp(log_branch + log_skipping - 2.0 * log_handed)
+            branch, log_branch = handed, log_handed
+        self._handed = branch, log_branch
 
     def spreads(self, sampled: np.ndarray) -> WidthEffects:
         """Return all effects; `rho` must be known at the `sampled` places."""
@@ -115,12 +131,12 @@ class FiniteWidth:
         rho = np.stack([np.interp(np.arange(layers), sampled, row[sampled]) for row in self.rho])
         rows = [UnitMoments(*row) for row in moments]
         overlap = self._overlap()
-        single, plain = width_spread(self.chain, self._single), width_spread(self.chain, rows, rho, overlap)
+        single, plain = width_spread(self.chain, self._single), width_spread(self.chain, rows, rho, overlap, self._met)
         width, amplified = plain, np.ones_like(rho)
         if self._loss == "mse":
             new = (rho + 2.0 * self.added) / (1.0 + self.added)
             amplified = np.where(rho > _LEAST, new / np.maximum(rho, _LEAST), 1.0)
-            width = width_spread(self.chain, rows, new, overlap)
+            width = width_spread(self.chain, rows, new, overlap, self._met)
         if self._network.branch_scale is not None and self._network.normalization != "none":
             squares = added_squares(self._network, self._way, self._few, places) / self.chain.width
             activation = np.append(squares, squares[-1] * self.chain.readout**2)

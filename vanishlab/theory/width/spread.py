@@ -114,15 +114,22 @@ def single_moments(network: NetworkConfig, log_q: np.ndarray) -> list[UnitMoment
 
 
 def width_spread(
-    chain: Chain, moments: list[UnitMoments], rho: np.ndarray | None = None, overlap: np.ndarray | float = 0.0
+    chain: Chain,
+    moments: list[UnitMoments],
+    rho: np.ndarray | None = None,
+    overlap: np.ndarray | float = 0.0,
+    met: np.ndarray | float = 0.0,
 ) -> Spread:
     """Return the spread; `rho` (2, L + 1) are the errors' shares rho_l for delta and for the gradient, else 0.
 
     `overlap` (L,) is the mean over pairs of Sigma_{l-1,ab} Cov[phi_a, phi_b], over both diagonals' means: what a layer
     adds with skip meets what is there by chance, 2 s h phi, whose mean over units varies by 4 s^2 Sigma Var[phi] / n_l.
+    `met` (L,) is the same of the way back, n times the relative variance of |T_{l-1}|^2 for what S_l meets of T_l. The
+    layers below l have it in delta; in the gradient, where inputs weigh the pairs of examples, it is left out.
     """
     depth = len(chain.width)
-    table = np.array(moments).T / chain.width * chain.branch**2  # (moment, L)
+    whole = np.array(moments).T / chain.width  # (moment, L)
+    table = whole * chain.branch**2
     table[:3] += 4.0 * chain.branch * (1.0 - chain.branch) * overlap / chain.width
     yy, ys, ss, xx, vv, yx, yv = table
     # Variances of R_j and R'_j and their covariance, j = 0 .. L: (3, L + 1).
@@ -135,6 +142,7 @@ def width_spread(
         alpha[j] = chain.slope[j] + chain.carry[j] * alpha[j + 1]
         beta[j] = chain.carry[j] * beta[j + 1]
     beta *= chain.readout
+    above = np.cumsum((met / chain.width * np.ones(depth))[::-1])[::-1]  # of layers l .. L
     result = []
     for kind, (back, both) in enumerate(((xx, yx), (vv, yv))):
         share = np.zeros(depth + 1) if rho is None else rho[kind]
@@ -144,7 +152,10 @@ def width_spread(
         later = [np.append(np.cumsum(part[::-1])[::-1], 0.0) for part in parts]
         m = alpha + share * beta
         total = m**2 * forward[0] + later[0] + share * later[1] + share**2 * later[2]
-        if kind == 1:
+        total[:-1] += whole[3 + kind] - back  # no skip passes by a layer's own delta
+        if kind == 0:
+            total[: depth - 1] += above[1:]
+        else:
             total += 2 * m * forward[1] + forward[2]
         result.append(np.maximum(total, 0.0))
     activation = np.append(forward[0, 1:], forward[0, -1] * chain.readout**2)
