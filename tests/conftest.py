@@ -1,8 +1,15 @@
 """What all tests share. vanishlab comes first: it sets MKL_CBWR, which MKL reads at the process's first product."""
 
+import os
+
+# On a busy machine, threads that share the tests' tiny arrays spend most of their time waiting for each other. The
+# libraries of NumPy and SciPy read this once, when they are loaded, and so do those of processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where a test asks for threads, they sleep until there is work
+
 import vanishlab as vl  # isort: skip
 
-import os
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -12,7 +19,6 @@ import torch
 
 from vanishlab.training.processes import cpu_cores
 
-# On a busy machine, threads that share the tests' tiny tensors spend most of their time waiting for each other.
 torch.set_num_threads(1)
 
 # Tables are as wide as without a terminal, whatever the shell or pytest-xdist says.
@@ -27,6 +33,13 @@ hypothesis.settings.load_profile("vanishlab")
 def pytest_xdist_auto_num_workers() -> int:
     """``-n auto``: every core that this process may use, hyper-threads too, but 8 at most: each holds torch."""
     return min(cpu_cores(), 8)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """``-n``: neighbours stay in one process, which then imports, compiles and draws once what a file's tests share."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
 
 
 @pytest.fixture
