@@ -94,12 +94,10 @@ def test_with_and_without_a_batch_and_by_the_lines_the_same_comes_of_it(kind: st
         torch.manual_seed(1)
         made.append(vl.mend(model, remedy, batch))
     by_hand = pasted(MODELS[kind](), diagnosis.code[REMEDIES[remedy]])
-    for each in (*made, by_hand):
-        found = vl.examine(each, functional.cross_entropy, BATCH)
-        assert "vanishing" not in found.names
-        assert found.decay.total == pytest.approx(
-            vl.examine(made[0], functional.cross_entropy, BATCH).decay.total, abs=1e-3
-        )
+    found = [vl.examine(each, functional.cross_entropy, BATCH) for each in (*made, by_hand)]
+    for each in found:
+        assert "vanishing" not in each.names
+        assert each.decay.total == pytest.approx(found[0].decay.total, abs=1e-3)
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
     assert not isinstance(made[0], nn.DataParallel) and not hasattr(made[0], "_orig_mod")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import vanishlab as vl
-from vanishlab.cli import console, tables
+from vanishlab.cli import commands, console, tables
 from vanishlab.training.loop import device_of
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="shells and /dev/full are POSIX's")
@@ -88,11 +88,24 @@ def test_an_argument_of_any_length_is_not_echoed_whole(tmp_path: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("flags", ["--device meta", "--device warp", "--batch-size 99999", "--out /dev/null/x"])
-def test_a_mistake_leaves_no_folder_and_no_other_line(flags: str, tmp_path: Path) -> None:
-    done = shell(f"{TRAIN} {flags}", tmp_path)
+def test_a_mistake_in_a_process_leaves_no_folder_and_no_other_line(tmp_path: Path) -> None:
+    done = shell(f"{TRAIN} --batch-size 99999", tmp_path)
     assert done.returncode == 2 and done.stdout == b"" and not list(tmp_path.iterdir())
     assert len(done.stderr.splitlines()) == 1 and b"must" in done.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("flags", ["--device meta", "--device warp", "--batch-size 99999", "--out /dev/null/x"])
+def test_a_mistake_leaves_no_folder_and_no_other_line(
+    flags: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["vanishlab", *f"{TRAIN} {flags}".split()])
+    with pytest.raises(SystemExit) as stop:
+        commands.main()
+    said = capfd.readouterr()
+    assert stop.value.code == 2 and not said.out and not list(tmp_path.iterdir())
+    assert len(said.err.splitlines()) == 1 and "must" in said.err
 
 
 def test_columns_that_are_no_number_are_not_believed(
