@@ -50,6 +50,12 @@ def set_threads() -> Iterator[Callable[[int], None]]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PNGs with a sixteenth of the pixels, for tests that look at none: they take some half of the time."""
+    monkeypatch.setattr("vanishlab.plots.saving._DPI", 40)
+
+
 @pytest.fixture(scope="session")
 def data() -> vl.Dataset:
     """37 examples of 5 features in 3 classes, and 11 to test on: odd numbers, so that nothing fits a register."""

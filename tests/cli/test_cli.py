@@ -13,6 +13,7 @@ from vanishlab.cli import commands, running
 from vanishlab.cli.tables import print_table
 from vanishlab.language.numbers import power_of_ten
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 SMALL = ("--depth", "2", "--width", "4", "--steps", "3", "--data", "moons", "--max-examples", "16")
 
 

@@ -14,6 +14,7 @@ from vanishlab.network.recurrent import Recurrent, delta_by_time
 from vanishlab.training.loop import TrainingInterrupted
 from vanishlab.training.recall import sequences
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 FOLDER = Path(__file__).parents[2] / "experiments"
 SMALL: dict[str, dict[str, Any]] = {
     "trainability": {"depths": (1, 3), "width": 6, "sigma_w": (1.0, 2.0), "steps": 2, "max_examples": 16},

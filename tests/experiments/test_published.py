@@ -16,6 +16,7 @@ sys.path.insert(0, str(FOLDER))  # where Python puts a script's own folder
 import run_all  # noqa: E402
 from claims import Claim, NotMeasuredError, around  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 # Whose quick version takes some seconds of CPU.
 SLOW = ("cohen_2021", "saxe_2014", "schoenholz_2017", "thousand_tanh_layers", "klambauer_2017", "he_2015")
 

@@ -27,6 +27,7 @@ from torch import nn
 from torch.nn import functional
 
 import vanishlab as vl
+from vanishlab.activations import ACTIVATIONS as PHI
 from vanishlab.network.losses import run_losses
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 from vanishlab.training.loop import TrainingInterrupted
@@ -43,9 +44,12 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "mini-batches": {"batch_size": 10},
     "all of them": {"momentum": 0.5, "clip_norm": 0.1, "schedule": "cosine", "batch_size": 8},
 }
+# Each two of the three meet in some network, and all three where phi overwrites what it is given.
 NETWORKS = [
     pytest.param(*network, id="-".join(map(str, network)))
     for network in itertools.product(ACTIVATIONS, NORMALIZATIONS, RESIDUALS)
+    if PHI[network[0]].in_place
+    or (ACTIVATIONS.index(network[0]) + NORMALIZATIONS.index(network[1]) - RESIDUALS.index(network[2])) % 4 == 0
 ]
 
 
