@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import vanishlab as vl
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.recording import measure as measuring
+from vanishlab.recording.call import Call
 from vanishlab.recording.measure import Measure
 from vanishlab.recording.quantities import LAYER_QUANTITIES
 
@@ -53,6 +54,7 @@ def test_moments_are_exact_over_the_whole_range(n: int, d: int, size: float, out
     by_torch, compiled = both()
     for measure, rel in ((by_torch, 1e-5), (compiled, 1e-10)):
         found = measure.moments(x)
+        assert found.mean is not None
         assert [float(each) for each in (found.norm, found.spread)] == pytest.approx(wanted[::2], rel=rel, abs=0.0)  # pyright: ignore
         if scale > 1e-38 or measure is compiled:  # torch's mean is a float32
             assert float(found.mean) == pytest.approx(wanted[1], rel=rel, abs=1e-7 * wanted[0] / (n * d) ** 0.5)
@@ -66,12 +68,23 @@ def test_equal_examples_have_a_spread_of_exactly_zero_and_a_single_one_has_none(
         assert spread is None if examples == 1 else float(spread or 0.0) == 0.0
 
 
+def test_a_mean_that_nobody_asks_for_is_not_taken() -> None:
+    for measure in both():
+        found = measure.moments(drawn(5, 3))
+        assert found.mean is not None
+        assert measure.moments(drawn(5, 3), with_mean=False) == found._replace(mean=None)
+    call = Call(Measure(stacked=False))
+    call.note_delta(drawn(5, 3))
+    assert call.delta is not None and call.delta.mean is None
+
+
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_stays_so(odd: float) -> None:
     x = drawn(5, 3)
     x[2, 1] = odd
     for measure in both():
         found = measure.moments(x)
+        assert found.mean is not None
         assert not math.isfinite(float(found.norm)) and not math.isfinite(float(found.mean))
         assert found.spread is not None and math.isnan(float(found.spread))
 

@@ -82,7 +82,8 @@ class Call:
         self.factor = self.batch / scale
         # Else its rows are no examples.
         compared = 1 < self.batch == examples
-        self.delta = self._measure.moments(delta) if compared else Moments(self._measure.norm(delta), 0.0, None)
+        measure = self._measure
+        self.delta = measure.moments(delta, with_mean=False) if compared else Moments(measure.norm(delta), None, None)
         self.pre_activations = self._measure.entries(delta)
         self.dtype = delta.dtype
         if delta.dtype in (torch.float16, torch.bfloat16):

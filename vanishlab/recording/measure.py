@@ -32,7 +32,8 @@ class Moments(NamedTuple):
     """Sizes of x (run, example, entry)."""
 
     norm: Value
-    mean: Value
+    mean: Value | None
+    """None where nobody asks for it, as of delta."""
     spread: Value | None
     """The norm of x less its mean over examples; None where there is one example."""
 
@@ -69,16 +70,17 @@ class Measure:
         """Return the number of x's entries for each run."""
         return x.numel() // x.shape[0] if self._stacked else x.numel()
 
-    def moments(self, x: Tensor) -> Moments:
+    def moments(self, x: Tensor, *, with_mean: bool = True) -> Moments:
         """Return the moments of x."""
         if self._passes is not None and (plain := _plain(x)) is not None:
             examples = x.shape[0]
-            found = self._passes.moments(plain.data_ptr(), examples, x.numel() // examples)
-            return Moments(*found) if examples > 1 else Moments(found[0], found[1], None)
+            norm, mean, apart = self._passes.moments(plain.data_ptr(), examples, x.numel() // examples)
+            return Moments(norm, mean if with_mean else None, apart if examples > 1 else None)
         self._worked(x)
         x = self.with_runs(x).flatten(2)  # (run, example, entry)
         norm, mean = slice_norms(x, len(x)), mean_example(x)
-        return Moments(norm, mean.mean(1).double(), spread(x, norm, mean) if x.shape[1] > 1 else None)
+        apart = spread(x, norm, mean) if x.shape[1] > 1 else None
+        return Moments(norm, mean.mean(1).double() if with_mean else None, apart)
 
     def norm(self, x: Tensor) -> Value:
         """Return the norm of x."""
