@@ -36,6 +36,20 @@ def test_it_names_the_layers_from_which_on_examples_are_alike(healthy: Evidence)
     assert healthy.names[3] in found.sentence and "1.0e-06" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.0, "cannot be told apart: what {last} hands on is the same for all of them."),
+        (9.9e-7, "hardly be told apart: less than a millionth of the energy of what {last} hands on differs between"),
+        (1e-6, "hardly be told apart: 1.0e-06 of the energy of what {last} hands on differs between them."),
+    ],
+)
+def test_a_share_of_next_to_nothing_is_said_in_words(healthy: Evidence, share: float, said: str) -> None:
+    found = verdict_on(with_shares(healthy, [*FALL[:5], share, 0.3], rank=2.0))
+    assert found is not None and said.format(last=healthy.names[5]) in found.sentence
+    assert found.evidence["distinct share"] == share
+
+
 def test_an_offset_that_all_examples_share_is_no_collapse(healthy: Evidence) -> None:
     assert verdict_on(with_shares(healthy, FALL, rank=9.0)) is None
 

@@ -80,6 +80,13 @@ VERDICTS: dict[str, str] = {
     ),
     "From {first} on the examples can hardly be told apart: {share:.1e} of the energy of what {last} hands on "
     "differs between them.": ("从层 {first} 起，样本几乎无法区分：层 {last} 输出的能量中只有 {share:.1e} 因样本而异。"),
+    "From {first} on the examples can hardly be told apart: less than a millionth of the energy of what {last} "
+    "hands on differs between them.": (
+        "从层 {first} 起，样本几乎无法区分：层 {last} 输出的能量中因样本而异的不到百万分之一。"
+    ),
+    "From {first} on the examples cannot be told apart: what {last} hands on is the same for all of them.": (
+        "从层 {first} 起，样本无法区分：层 {last} 对所有样本的输出完全相同。"
+    ),
     "In {layers} up to {share:.0%} of the activation's inputs lie where it is flat.": (
         "层 {layers} 中，激活函数的输入最多有 {share:.0%} 落在它的平坦区。"
     ),

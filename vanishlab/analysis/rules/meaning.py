@@ -8,6 +8,8 @@ from vanishlab.analysis.evidence import Evidence
 from vanishlab.analysis.verdict import Thresholds, Verdict
 from vanishlab.language.sentences import say
 
+_TINY = 1e-6  # share below which its digits are for the evidence, not for a sentence
+
 
 def find_collapse(e: Evidence, t: Thresholds) -> Verdict | None:
     """Examples that cannot be told apart any more, from one layer on up to the last hidden one.
@@ -24,15 +26,34 @@ def find_collapse(e: Evidence, t: Thresholds) -> Verdict | None:
     if not len(alike):
         return None
     layers = tuple(e.names[layer] for layer in alike)
-    sentence = say(
+    numbers = {"distinct share": float(share[alike[-1]]), "effective rank": float(rank[alike[-1]])}
+    sentence = _collapse(layers, numbers["distinct share"])
+    return Verdict("collapsed", layers, sentence, {name: value for name, value in numbers.items() if value == value})
+
+
+def _collapse(layers: tuple[str, ...], share: float) -> str:
+    """Return the sentence on a collapse whose last layer has this distinct share."""
+    first, last = layers[0], layers[-1]
+    if share == 0.0:
+        return say(
+            "From {first} on the examples cannot be told apart: what {last} hands on is the same for all of them.",
+            first=first,
+            last=last,
+        )
+    if share < _TINY:
+        return say(
+            "From {first} on the examples can hardly be told apart: less than a millionth of the energy of what {last} "
+            "hands on differs between them.",
+            first=first,
+            last=last,
+        )
+    return say(
         "From {first} on the examples can hardly be told apart: {share:.1e} of the energy of what {last} hands on "
         "differs between them.",
-        first=layers[0],
-        last=layers[-1],
-        share=share[alike[-1]],
+        first=first,
+        last=last,
+        share=share,
     )
-    numbers = {"distinct share": float(share[alike[-1]]), "effective rank": float(rank[alike[-1]])}
-    return Verdict("collapsed", layers, sentence, {name: value for name, value in numbers.items() if value == value})
 
 
 def examples_stay_apart(e: Evidence, t: Thresholds, steps: slice) -> bool:
