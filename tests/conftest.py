@@ -16,11 +16,8 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import numpy as np
 import pytest
-import torch
 
 from vanishlab.training.processes import cpu_cores
-
-torch.set_num_threads(1)
 
 # Tables are as wide as without a terminal, whatever the shell or pytest-xdist says.
 os.environ.pop("COLUMNS", None)
@@ -34,6 +31,14 @@ hypothesis.settings.load_profile("vanishlab")
 def pytest_xdist_auto_num_workers() -> int:
     """``-n auto``: every core that this process may use, hyper-threads too, but 8 at most: each holds torch."""
     return min(cpu_cores(), 8)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for torch, where tests run; the process that only shares them out need not wait for torch."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,6 +57,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def set_threads() -> Iterator[Callable[[int], None]]:
     """torch.set_num_threads, undone after the test."""
+    import torch
+
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
