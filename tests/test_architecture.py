@@ -191,6 +191,11 @@ def test_modules_that_need_no_pictures_do_not_import_matplotlib() -> None:
     assert python(code) == []
 
 
+def test_the_playground_s_first_words_wait_for_no_torch() -> None:
+    code = "import sys; from vanishlab.playground import serve, opening; opening.head('zh'); "
+    assert python(code + LOADED.format(heavy=("torch", "matplotlib", "scipy", "marimo"))) == []
+
+
 def test_the_playground_s_first_picture_waits_for_no_statistics_package() -> None:
     heavy = ("scipy.stats", "scipy.optimize", "sklearn", "pandas")  # seconds of imports between them
     code = "import sys; from vanishlab.playground import page, stage; page.glimpse(stage.first_result()); "

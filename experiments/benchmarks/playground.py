@@ -23,13 +23,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import psutil
+
 from vanishlab.playground import page
 from vanishlab.playground.measuring import measure
 from vanishlab.playground.settings import Settings
 
 DEPTHS = (3, 10, 30, 100)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-STAGES = {"first words": ".vl-progress", "first picture": "figure.vl-delta_rms img", "all": "[data-settings] img"}
+STAGES = {
+    "first words": ".vl-progress",
+    "first picture": "figure.vl-delta_rms img",
+    "controls": "[data-control]",
+    "all": "[data-settings] img",
+}
+STARTS = 3
 DECODED = """async wanted => {
     const found = () => document.querySelector(`[data-settings*="depth=${wanted},"]`)
     while (!found()) await new Promise(requestAnimationFrame)
@@ -52,8 +60,8 @@ def compute(depth: int, repeats: int) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """Serve the page in a process of its own, and give its address once it is told."""
+def serving() -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the page in a process of its own, and give its address, once it is told, and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -62,7 +70,7 @@ def serving() -> Iterator[str]:
     try:
         assert server.stdout is not None
         server.stdout.readline()
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/", psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait(30)
@@ -84,7 +92,7 @@ def opened() -> Iterator[Any]:
 def in_browser(repeats: int) -> float:
     """Return the median seconds between a key on the depth slider and its pictures."""
     seconds = []
-    with serving() as address, opened() as window:
+    with serving() as (address, _), opened() as window:
         window.goto(address)
         window.locator("[data-settings] img").first.wait_for()
         slider = window.locator('[data-control="depth"]').get_by_role("slider")
@@ -98,18 +106,29 @@ def in_browser(repeats: int) -> float:
     return statistics.median(seconds[1:])
 
 
-def from_start() -> dict[str, float]:
-    """Return the seconds from the command on to what a visitor sees; the browser itself is open already."""
-    found = {}
+def from_start() -> dict[str, tuple[float, float]]:
+    """Return what a visitor sees, with the seconds since the command and those of the server's processor until then.
+
+    The browser itself is open already. "idle" is the share of the machine's processors' time until the first picture.
+    """
+    found, idle = {}, 0.0
     with opened() as window:
-        start = time.perf_counter()
-        with serving() as address:
-            found["address"] = time.perf_counter() - start
-            window.goto(address)
+        start, before = time.perf_counter(), psutil.cpu_times()
+        with serving() as (address, server):
+            found["address"] = time.perf_counter() - start, _processor(server)
+            window.goto(address, wait_until="commit")
             for what, seen in STAGES.items():
                 window.locator(seen).first.wait_for()
-                found[what] = time.perf_counter() - start
+                found[what] = time.perf_counter() - start, _processor(server)
+                if what == "first picture":
+                    idle = (psutil.cpu_times().idle - before.idle) / (found[what][0] * (psutil.cpu_count() or 1))
+            found["idle"] = idle, idle
     return found
+
+
+def _processor(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return spent.user + spent.system
 
 
 def main() -> None:
@@ -126,7 +145,10 @@ def main() -> None:
         print(f"the page itself was not measured: {', '.join(missing)} not here")
     else:
         print(f"in the browser, from the slider's move to the pictures: {in_browser(repeats):.2f} s")
-        print("from the start on:", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in from_start().items()))
+        for found in (from_start() for _ in range(STARTS)):
+            idle, _ = found.pop("idle")
+            told = (f"{what} {wall:.1f} s ({processor:.1f})" for what, (wall, processor) in found.items())
+            print(f"from the start on: {', '.join(told)}; {idle:.0%} of the machine idle until the first picture")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,18 @@ from vanishlab.language.chinese import CHINESE
 from vanishlab.language.chinese_playground import PLAYGROUND
 from vanishlab.language.sentences import LANGUAGES, say, speaking
 from vanishlab.network.recurrent import Recurrent
-from vanishlab.playground import answers, conclusions, evidence, lessons, measuring, page, pictures, serve, through_time
+from vanishlab.playground import (
+    answers,
+    conclusions,
+    evidence,
+    frame,
+    lessons,
+    measuring,
+    page,
+    pictures,
+    serve,
+    through_time,
+)
 from vanishlab.playground.measuring import Failed, Outdated, measure
 from vanishlab.playground.settings import Settings
 from vanishlab.playground.stage import Stage
@@ -213,7 +224,7 @@ def test_the_fourth_curve_ends_where_a_share_does(monkeypatch: pytest.MonkeyPatc
 
 def test_text_from_elsewhere_is_escaped() -> None:
     sentence = "<script>alert(1)</script>"
-    assert sentence not in page.failure(sentence)
+    assert sentence not in frame.failure(sentence)
     assert sentence not in page.table([sentence], [[sentence]])
 
 
@@ -225,7 +236,7 @@ def test_every_language_has_every_sentence_with_the_same_places(language: str) -
         places = [{field for _, field, _, _ in string.Formatter().parse(text) if field} for text in told]
         assert places[0] == places[1], english
     with speaking(language):
-        assert say("depth (hidden layers)") and page.header()
+        assert say("depth (hidden layers)") and frame.header()
     html: list[str] = []
     with pytest.raises(vl.InputError, match="^language must be one of 'en', 'zh', got 'de'"):
         Stage("de").play(lambda: SMALL, None, html.append, lambda: False)
@@ -236,7 +247,7 @@ def test_the_page_names_every_other_language_in_itself() -> None:
     links = {}
     for language in LANGUAGES:
         with speaking(language):
-            links[language] = re.findall(r'<a href="\?language=(\w+)" target="_self">(.+?)</a>', page.header())
+            links[language] = re.findall(r'<a href="\?language=(\w+)" target="_self">(.+?)</a>', frame.header())
     assert links == {"en": [("zh", "中文")], "zh": [("en", "English")]}
 
 

@@ -170,6 +170,31 @@ def test_the_page_shows_what_the_lab_measures(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_first_picture_waits_for_none_of_marimo_s_scripts(browser: "Browser", address: str, language: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme="dark")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    holding, held = True, list[Any]()
+    page.route(
+        "**/assets/*.js", lambda route: held.append(route) if holding else route.continue_()
+    )  # neither answered nor refused, for now
+    page.goto(f"{address}?language={language}", wait_until="commit")
+    opening = page.locator("#vl-opening.dark")
+    picture = opening.locator("figure.vl-delta_rms img")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+    assert ("梯度消失" in opening.inner_text()) == (language == "zh") and held
+    first = picture.get_attribute("src")
+    holding = False
+    for each in held:
+        each.continue_()
+    page.locator("[data-control='depth']").wait_for()
+    opening.wait_for(state="detached")
+    assert page.locator("#root figure.vl-delta_rms img").first.get_attribute("src") == first
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_lines_are_copied_to_the_letter(browser: "Browser", address: str, language: str) -> None:
     one = Visit(browser, f"{address}?language={language}")
     one.page.locator(".vl-lines").nth(1).wait_for()
@@ -334,6 +359,7 @@ def test_only_the_own_page_is_answered(address: str) -> None:
         ("/", (), ""),
         ("/api/kernel/set_ui_element_value", ("Marimo-Session-Id: s_attack",), value),
         ("/assets/index.js", (), ""),
+        ("/opening", (), ""),
         (session, upgrade, ""),
     ):
         for host, origin in (

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vanishlab.language.sentences import say, speaking
-from vanishlab.playground import page
+from vanishlab.playground import frame, page
 from vanishlab.playground.lessons import Lesson
 from vanishlab.playground.measuring import Failed, Outdated
 
@@ -20,7 +20,7 @@ def answer(
         except Outdated:
             return
         except Failed as failed:
-            html = page.failure(str(failed))
+            html = frame.failure(str(failed))
     if not outdated():
         show(html)
 
@@ -35,7 +35,7 @@ def _measured(lesson: Lesson, show: Callable[[str], object], outdated: Callable[
 
         def progress(step: int, done: int = done) -> None:
             if step % 5 == 0:
-                show(page.progress(done + step, steps, time.monotonic() - started))
+                show(frame.progress(done + step, steps, time.monotonic() - started))
 
         found[label] = lesson.measure(settings, progress=progress, outdated=outdated)
     return found

@@ -17,7 +17,7 @@ def _():
     import marimo as mo
 
     from vanishlab.language.sentences import LANGUAGES, say, speaking
-    from vanishlab.playground import answers, controls, lessons, page
+    from vanishlab.playground import answers, controls, frame, lessons, page
     from vanishlab.playground.stage import Stage
 
     _asked = mo.query_params().get("language")
@@ -29,7 +29,7 @@ def _():
     held, set_held = mo.state(None, allow_self_loops=True)
     lesson_now, set_lesson = mo.state(None, allow_self_loops=True)
     with speaking(language):
-        _header = page.header()
+        _header = frame.header()
     mo.Html(_header)
     return answers, controls, held, language, lesson_now, lessons, mo, page, say, set_held, set_lesson, speaking, stage
 

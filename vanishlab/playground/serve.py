@@ -1,6 +1,7 @@
 """The page's server: marimo's app behind the guard, on this machine, in this process."""
 
 import contextlib
+import gc
 import importlib.util
 import ipaddress
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from vanishlab.errors import InputError, check_choice, check_integer
 from vanishlab.language.sentences import LANGUAGES, say, speaking
 from vanishlab.playground.guard import ASGIApp, Message, OwnPageOnly, Receive, Send
+from vanishlab.playground.opening import WithOpening, head
 
 PORT = 2718
 _SESSION = 30  # seconds that a session is kept after its window has gone
@@ -28,34 +30,41 @@ def serve(host: str = "127.0.0.1", port: int = PORT, language: str = "en", *, br
         raise InputError("playground needs marimo: pip install 'vanishlab[playground]'")
     host = host.strip("[]")
     with listening(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
+        # The socket listens already: a browser may start, and wait, while the rest is imported.
+        print(say("the playground is at {address} until Ctrl-C", address=url(host, port)), flush=True)
+        if browser:
+            webbrowser.open(url(host, port))
         import uvicorn
 
+        app = OwnPageOnly(WithOpening(page_app(language), language), host, port)
         # What every session begins with is got ready while the browser loads the page.
         threading.Thread(target=_prepare, args=(language,), daemon=True).start()
         # A second is what pages still open are given at the end.
-        app = OwnPageOnly(page_app(language), host, port)
         config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
-        print(say("the playground is at {address} until Ctrl-C", address=url(host, port)), flush=True)
-        if browser:
-            webbrowser.open(url(host, port))  # the socket listens already
         uvicorn.Server(config).run(sockets=[listener])
     # Nothing is left to save. The pages' threads may be in torch: Python's own end would wait for them, or abort.
     os._exit(0)
 
 
 def _prepare(language: str) -> None:
-    from vanishlab.playground import page
-    from vanishlab.playground.stage import first_result
+    """Measure and draw what every session begins with; the imports for it are most of the work."""
+    # Python would look for garbage in all of torch again and again meanwhile, and find none: a sixth of the time.
+    gc.disable()
+    try:
+        from vanishlab.playground.stage import first_glimpse
 
-    with speaking(language):
-        page.glimpse(first_result())
+        with speaking(language):
+            first_glimpse()
+    finally:
+        gc.freeze()  # what is imported by now stays
+        gc.enable()
 
 
 def page_app(language: str) -> ASGIApp:
     """Return the page as an ASGI app that speaks `language` where its address asks for no other."""
     from marimo import create_asgi_app
 
-    builder = create_asgi_app(quiet=True, session_ttl=_SESSION)
+    builder = create_asgi_app(quiet=True, session_ttl=_SESSION, html_head=head(language))
     page = builder.with_app(path="", root=str(Path(__file__).with_name("app.py"))).build()
 
     async def told(scope: Message, receive: Receive, send: Send) -> None:

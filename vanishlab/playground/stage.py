@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from vanishlab.language.sentences import say, speaking, spoken
-from vanishlab.playground import page
+from vanishlab.playground import frame, page
 from vanishlab.playground.measuring import Failed, Outdated, Result, measure
 from vanishlab.playground.settings import Settings
 
@@ -22,21 +22,41 @@ def first_result() -> Result:
         return _first_result(spoken())
 
 
+def first_glimpse() -> str:
+    """Return the first result's HTML with its one picture, likewise drawn once; a sentence where it cannot be had."""
+    try:
+        result = first_result()
+        with _ONCE:
+            return _first_glimpse(result, spoken())
+    except Exception as error:
+        return _failure(error)
+
+
 @functools.cache
 def _first_result(language: str) -> Result:
     with speaking(language):
         return measure(Settings())
 
 
+@functools.cache
+def _first_glimpse(result: Result, language: str) -> str:
+    with speaking(language):
+        return page.glimpse(result)
+
+
+def _failure(error: Exception) -> str:
+    return frame.failure(str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
+
+
 class Stage:
     """The newest result of one session, and its wish to stop."""
 
     def __init__(self, language: str) -> None:
-        """Begin with a line that says what is going on."""
+        """Begin with the first picture; `serve` lets no session begin before it is drawn."""
         self.language = language
         self.result: Result | None = None
         with speaking(language):
-            self.html = page.waiting(say("the first network is being trained"))
+            self.html = first_glimpse()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -62,9 +82,9 @@ class Stage:
             except Outdated:
                 return
             except Failed as failed:
-                self.result, html = None, page.failure(str(failed))
+                self.result, html = None, _failure(failed)
             except Exception as error:  # in a picture, say: a sentence here too, and the page goes on
-                html = page.failure(f"{type(error).__name__}: {error}")
+                html = _failure(error)
         if not outdated():
             self.html = html
             show(html)
@@ -80,8 +100,6 @@ class Stage:
         """Return what is to be shown of the wanted settings, measured anew where the last result is of others."""
         if self.result is None and wanted == Settings():
             self.result = first_result()
-            if held is None and not outdated():
-                show(page.glimpse(self.result))  # the other pictures take longer than this one, once
         elif self.result is None or self.result.settings != wanted:
             ticker = Ticker(wanted.steps, show, before)
             result = measure(wanted, progress=ticker, stop=self._stop.is_set, outdated=outdated)
@@ -106,8 +124,8 @@ class Ticker:
         now = time.monotonic()
         if now - self._last >= _EVERY:
             self._last, self.shown = now, True
-            self._show(page.progress(step, self._steps, now - self._started, self._before))
+            self._show(frame.progress(step, self._steps, now - self._started, self._before))
 
     def say(self, words: str) -> None:
         """Show words in the place of the progress."""
-        self._show(page.waiting(words, self._before))
+        self._show(frame.waiting(words, self._before))
