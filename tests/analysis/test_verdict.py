@@ -272,7 +272,7 @@ def test_the_headline_gives_what_delta_is_multiplied_by_with_its_interval() -> N
     factor, low, high = (float(each) for each in re.findall(r"\d\.\d+", told)[:3])
     assert 0.0 < low < factor < high < 1.0 and factor == pytest.approx(10.0**-decay.rate, rel=1e-2)
     assert (low, high) == pytest.approx((10.0**-decay.high, 10.0**-decay.low), rel=1e-2)
-    assert "by 1e-8.9 over 10 layers" in told
+    assert "by 1.26e-09 over 10 layers" in told
 
 
 @pytest.mark.parametrize(("decades", "name"), [(6.5, None), (7.3, "vanishing"), (-1.0, None), (-9.0, "exploding")])

@@ -55,7 +55,7 @@ from vanishlab.playground.lessons import LESSONS
 from vanishlab.plots import axes, captions, coordinates, fonts, octaves, training
 from vanishlab.plots.history import FLAT
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
-from vanishlab.report import answer, maps, page
+from vanishlab.report import answer, maps, page, values
 from vanishlab.theory.phases import phase_diagram
 from vanishlab.training.sweep.cells import AXES
 
@@ -217,6 +217,7 @@ TABLES = {
     "lesson.afterwards": tuple(lesson.afterwards for lesson in LESSONS),
     "choice": tuple(choice for lesson in LESSONS for choice in lesson.choices),
     "lesson.choices[outcome.right]": (),
+    "WORDS[setting][kind]": tuple(word for words in values.WORDS.values() for word in words.values()),
     "row[0]": tuple(test_experiments.load("remedies").remedies(vl.NetworkConfig(3), vl.TrainingConfig())),
 }
 OWN = {  # names that an experiment gives, of records, layers and fields

@@ -59,6 +59,18 @@ def test_no_sentence_is_left_in_english(page: Page) -> None:
     assert CHINESE["What was run"] in page.shown and CHINESE["vanishing"] in page.shown
 
 
+def test_stops_after_chinese_are_wide_ones(page: Page) -> None:
+    visible = re.sub(r"<(script|style|pre)\b.*?</\1>", "", page.source.split("<body")[1], flags=re.S)
+    shown = re.sub(r"<[^>]*>", "", visible)
+    assert re.findall(r".{9}[\u4e00-\u9fff] ?[,;:()?!].{9}", shown) == []
+
+
+def test_commands_are_written_with_the_page_s_glyphs(page: Page) -> None:
+    assert chinese("".join(text for tag, text in page.texts if tag == "code")), "a record at hand is not saved yet"
+    rule = re.search(r"pre, code \{ font-family: (.*?); \}", page.source)
+    assert rule is not None and rule[1].split(", ")[-1] == web_font.WEB_FAMILY
+
+
 def test_the_page_and_every_picture_bring_their_glyphs(page: Page) -> None:
     style = page.source.split("<style>")[1].split("</style>")[0]
     charts = " ".join(str(chart) for chart in page.charts)

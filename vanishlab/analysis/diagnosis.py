@@ -25,7 +25,7 @@ from vanishlab.analysis.rules.decay import Decay, fit_decay
 from vanishlab.analysis.verdict import VERDICTS, WELL, Thresholds, Verdict, named, several
 from vanishlab.errors import InputError
 from vanishlab.faces import shown_as
-from vanishlab.language.numbers import PowerOfTen
+from vanishlab.language.numbers import PowerOfTen, power_of_ten
 from vanishlab.language.sentences import listed, say
 from vanishlab.recording.record import Record
 
@@ -143,7 +143,7 @@ class Diagnosis:
                 "delta is multiplied by {factor:.3g} per layer on its way back (95 %: {low} to {high}), by {total} "
                 "over {layers} layers"
             )
-        low, high, total = (_power(-decades) for decades in (self.decay.high, self.decay.low, self.decay.total))
+        low, high, total = (power_of_ten(-decades) for decades in (self.decay.high, self.decay.low, self.decay.total))
         return say(sentence, factor=self.decay.factor, low=low, high=high, total=total, layers=self.decay.layers)
 
 
@@ -264,8 +264,3 @@ def _found(rules: tuple[Rule, ...], e: Evidence, t: Thresholds) -> list[Verdict]
 
 def _unsure(sentence: str) -> Verdict:
     return Verdict("not enough evidence", (), sentence)
-
-
-def _power(decades: float) -> str:
-    # 10^decades, also beyond float64.
-    return f"{10.0**decades:.3g}" if abs(decades) < 4 else f"1e{decades:+.1f}"

@@ -1,7 +1,7 @@
 """The catalogue of Chinese: what is shown, by its English sentence, in one file for each place where it is shown.
 
 Places in braces may stand anywhere in the Chinese sentence. Names that are typed (of activations, initialisations, data
-and dtypes) stay as they are.
+and dtypes) stay as they are; in a table of settings their word stands before them (`report/values`).
 """
 
 from vanishlab.language.chinese_coordinates import COORDINATES

@@ -17,6 +17,7 @@ from vanishlab.report.commands import line, this_command
 from vanishlab.report.gathered import Gathered, Network, gather
 from vanishlab.report.maps import Map, maps_of
 from vanishlab.report.sources import Source
+from vanishlab.report.values import value_in_words
 from vanishlab.training.processes import one_blas_thread
 
 _ROWS = 2000  # of the table
@@ -154,9 +155,14 @@ def _facts(gathered: Gathered) -> list[tuple[str, str]]:
     seen: dict[str, list[str]] = {}
     for network in gathered.networks:
         for name, value in network.environment.items():
-            if value and value not in seen.setdefault(name.replace("_", " "), []):
-                seen[name.replace("_", " ")].append(value)
-    return [(say(name) if name in FACTS else name, listed(values)) for name, values in seen.items() if values]
+            if value and value not in seen.setdefault(name, []):
+                seen[name].append(value)
+    labels = {name: name.replace("_", " ") for name in seen}
+    return [
+        (say(label) if label in FACTS else label, listed(value_in_words(name, value) for value in seen[name]))
+        for name, label in labels.items()
+        if seen[name]
+    ]
 
 
 COLUMNS = (
@@ -199,7 +205,7 @@ def config_rows(network: Network) -> list[tuple[str, str]]:
         return []
     fields = [record.network, *([record.training] if record.training is not None else [])]
     return [
-        (say(name.replace("_", " ")), _shown(value))
+        (say(name.replace("_", " ")), value_in_words(name, value) if isinstance(value, str) else _shown(value))
         for config in fields
         for name, value in vars(config).items()
         if not (isinstance(config, TrainingConfig) and value is None)

@@ -103,6 +103,7 @@ def render(
         named=named,
         names=lambda network: listed(say(name) for name in network.diagnosis.names),
         stop={"en": ".", "zh": "。"}[spoken()],
+        colon={"en": ": ", "zh": "："}[spoken()],
         language={"en": "en", "zh": "zh-CN"}[spoken()],
         page=page,
         config_rows=config_rows,
