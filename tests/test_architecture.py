@@ -25,6 +25,7 @@ LEVELS = (
         "config",
         "files",
         "data",
+        "drawn_data",
         "splitting",
         "compiling",
         "faces",

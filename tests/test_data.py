@@ -13,7 +13,8 @@ import sklearn.datasets
 import sklearn.model_selection
 
 import vanishlab as vl
-from vanishlab.data import DATA_NAMES, ENVIRONMENT_VARIABLE
+from vanishlab import drawn_data
+from vanishlab.data import DATA_NAMES, ENVIRONMENT_VARIABLE, OFFLINE_NAMES
 from vanishlab.splitting import stratified
 
 DATA_FOLDER = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -409,11 +410,30 @@ def test_a_split_is_scikit_learns_whatever_the_classes(seed: int) -> None:
         np.testing.assert_array_equal(ours, expected)
 
 
-def test_digits_need_no_import_of_scikit_learn_and_fall_back_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = (
-        "import sys, vanishlab as vl; vl.load_data('digits'), vl.load_data('spirals'); print('sklearn' in sys.modules)"
-    )
+@pytest.mark.parametrize("seed", [*range(10), 12345, 2**32 - 1])
+def test_moons_and_clusters_are_scikit_learns_number_for_number(seed: int) -> None:
+    x, y = sklearn.datasets.make_moons(1000, noise=0.1, random_state=seed)
+    theirs = {"moons": (x - np.array([0.5, 0.25]), y)}
+    theirs["gaussian_clusters"] = sklearn.datasets.make_blobs(
+        1000, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5, random_state=seed
+    )[:2]
+    for name, (x, y) in theirs.items():
+        ours = {"moons": drawn_data.moons, "gaussian_clusters": drawn_data.clusters}[name](seed)
+        np.testing.assert_array_equal(ours[0], x)
+        np.testing.assert_array_equal(ours[1], y)
+        expected: Any = sklearn.model_selection.train_test_split(x, y, test_size=0.2, random_state=seed, stratify=y)
+        dataset = vl.load_data(name, seed=seed)
+        for one, other in zip((dataset.x, dataset.x_test, dataset.y, dataset.y_test), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), other)
+
+
+def test_sets_without_a_download_need_no_import_of_scikit_learn() -> None:
+    loaded = f"[vl.load_data(name) for name in {OFFLINE_NAMES}]"
+    code = f"import sys, vanishlab as vl; {loaded}; print('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"]
+
+
+def test_digits_fall_back_on_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     found = vl.load_data("digits")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert vl.load_data("digits").fingerprint == found.fingerprint

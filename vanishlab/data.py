@@ -1,8 +1,9 @@
 """Labelled examples by name: `load_data("digits") -> Dataset`. Seeded, checked, numpy only.
 
 Digits come with scikit-learn; moons, spirals and Gaussian clusters are drawn; MNIST, Fashion-MNIST and CIFAR-10 come
-from OpenML once and stay in scikit-learn's cache on disk. The folder that the environment variable VANISHLAB_DATA names
-is looked into first, for `NAME.npz` with x_train, y_train, x_test, y_test; the path of such a file is a name as well.
+from OpenML once and stay in scikit-learn's cache on disk: they alone import it, which takes a second. The folder that
+the environment variable VANISHLAB_DATA names is looked into first, for `NAME.npz` with x_train, y_train, x_test and
+y_test; the path of such a file is a name as well.
 """
 
 import hashlib
@@ -11,18 +12,18 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vanishlab.drawn_data import clusters, moons, spirals
 from vanishlab.errors import InputError, check_array, check_choice, check_integer, first_line
 from vanishlab.files import open_arrays
 from vanishlab.splitting import stratified
 
 ENVIRONMENT_VARIABLE = "VANISHLAB_DATA"
 _TEST_SHARE = 0.2
-_DRAWN_EXAMPLES = 1000
 _LARGEST_CLASS = 1_000_000
 _LARGEST_SEED = 2**32 - 1  # scikit-learn's
 _OPENML = {  # name: (OpenML's name, version, number of training examples: the sets' usual split is by position)
@@ -140,23 +141,10 @@ def _find(name: str, seed: int) -> Dataset:
 
 
 def _draw(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    if name == "spirals":
-        return _spirals(seed)
     if name == "digits":
         pixels, labels = _digits()
         return pixels / 16.0, labels
-    from sklearn import datasets  # a second of imports, and only here
-
-    if name == "moons":
-        drawn: Any = datasets.make_moons(_DRAWN_EXAMPLES, noise=0.1, random_state=seed)
-        return drawn[0] - np.array([0.5, 0.25]), drawn[1]
-    # Ten classes in ten dimensions: distances between centres are about 5 of the clusters' standard deviations.
-    return cast(
-        tuple[np.ndarray, np.ndarray],
-        datasets.make_blobs(
-            _DRAWN_EXAMPLES, n_features=10, centers=10, center_box=(-1, 1), cluster_std=0.5, random_state=seed
-        ),
-    )
+    return {"moons": moons, "spirals": spirals, "gaussian_clusters": clusters}[name](seed)
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
@@ -173,14 +161,6 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
     return cast(tuple[np.ndarray, np.ndarray], load_digits(return_X_y=True))
-
-
-def _spirals(seed: int, arms: int = 3, turns: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    y = np.arange(_DRAWN_EXAMPLES) % arms
-    radius = np.sqrt(generator.uniform(0.01, 1.0, _DRAWN_EXAMPLES))
-    angle = 2 * np.pi * (turns * radius + y / arms) + generator.normal(0, 0.15, _DRAWN_EXAMPLES)
-    return 2 * radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1), y
 
 
 def _split(x: np.ndarray, y: np.ndarray, *, name: str, seed: int) -> Dataset:
