@@ -199,7 +199,7 @@ def test_the_lines_are_copied_to_the_letter(browser: "Browser", address: str, la
     one = Visit(browser, f"{address}?language={language}")
     one.page.locator(".vl-lines").nth(1).wait_for()
     assert one.copied() == [Settings().python_lines(), Settings().shell_line()]
-    one.choose("normalization", "layer")
+    one.choose("normalization", {"en": "layer", "zh": "层归一化（layer）"}[language])
     one.page.locator(".vl-lines", has_text="--normalization layer").wait_for()
     other = Settings(normalization="layer")
     assert one.copied() == [other.python_lines(), other.shell_line()]
@@ -320,6 +320,7 @@ def test_the_page_speaks_chinese_and_fits_a_phone_in_the_dark(browser: "Browser"
     assert "梯度消失" in told
     verdict = one.page.locator(".vl-verdict p").inner_text()
     assert re.search("[\u4e00-\u9fff]", verdict) and not re.search("[a-z]{4,} [a-z]{2,}", verdict), verdict
+    assert "层归一化（layer）" in one.control("normalization").locator("select").inner_text()
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert one.page.evaluate("document.querySelector('.dark') !== null")
     one.close()

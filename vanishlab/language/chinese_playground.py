@@ -14,7 +14,7 @@ PLAYGROUND: dict[str, str] = {
     "steps": "训练步数",
     "data set": "数据集",
     "training examples": "训练样本数",
-    "{name} (σ_w, σ_b)": "{name}（σ_w, σ_b）",
+    "{name} (σ_w, σ_b)": "{name}：σ_w、σ_b",
     "none": "无",
     "plain, h + φ(z)": "普通：h + φ(z)",
     "learned scale, from 0": "可学习系数，从 0 开始",

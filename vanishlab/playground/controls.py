@@ -10,6 +10,7 @@ from vanishlab.data import OFFLINE_NAMES
 from vanishlab.errors import InputError
 from vanishlab.language.sentences import say
 from vanishlab.playground.settings import MAX_DEPTH, MAX_STEPS, Settings
+from vanishlab.report.values import value_in_words
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 EXAMPLES = (1, 2, 8, 16, 32, 64, 128, 256, 512, 1000)
@@ -37,9 +38,12 @@ def panel(start: Settings) -> dict[str, Any]:
     def number(name: str, label: str) -> Any:
         return mo.ui.number(value=getattr(start, name), step=0.05, label=label, full_width=True)
 
+    def named(setting: str, names: Any) -> dict[str, str]:
+        return {value_in_words(setting, name): name for name in get_args(names)}
+
     scaled = {
-        say("{name} (σ_w, σ_b)", name=name) if name in SCALED_INITIALIZATIONS else name: name
-        for name in get_args(InitializationName)
+        say("{name} (σ_w, σ_b)", name=name) if value in SCALED_INITIALIZATIONS else name: value
+        for name, value in named("initialization", InitializationName).items()
     }
     branches = {say("none"): "none", say("plain, h + φ(z)"): "plain"}
     branches |= {f"h + {scale:g} φ(z)": scale for scale in BRANCHES}
@@ -49,11 +53,9 @@ def panel(start: Settings) -> dict[str, Any]:
         "width": slider("width", say("width"), WIDTHS),
         "learning_rate": slider("learning_rate", say("learning rate"), RATES),
         "steps": slider("steps", say("steps"), STEPS),
-        "activation": dropdown("activation", say("activation"), {name: name for name in get_args(ActivationName)}),
+        "activation": dropdown("activation", say("activation"), named("activation", ActivationName)),
         "initialization": dropdown("initialization", say("initialisation"), scaled),
-        "normalization": dropdown(
-            "normalization", say("normalisation"), {name: name for name in get_args(NormalizationName)}
-        ),
+        "normalization": dropdown("normalization", say("normalisation"), named("normalization", NormalizationName)),
         "residual": dropdown("residual", say("residual connections"), branches),
         "sigma_w": number("sigma_w", say("σ_w, scale of weights")),
         "sigma_b": number("sigma_b", say("σ_b, scale of biases")),
