@@ -74,8 +74,11 @@ def draw_shapes(records: dict[str, Record]) -> Figure:
         ax.set_title(f"{name}\n{say(sentence, share=share)}", fontsize="small")
         ax.set(xlim=(-REACH, REACH), ylim=(-1.8, 3.2))
         ax.grid(color="0.92", linewidth=0.6)
-    for ax in axes[len(records) :]:
-        ax.set_axis_off()
+    for place, ax in enumerate(axes):
+        if place >= len(records):
+            ax.set_axis_off()
+        elif place + columns >= len(records):  # nothing stands below, so the axis is told here
+            ax.tick_params(labelbottom=True)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.suptitle(say("Activations, their slopes, and what an untrained network makes of them"))
     return figure

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+import vanishlab as vl
 from vanishlab import Record
+from vanishlab.activations import ACTIVATIONS
 from vanishlab.network.recurrent import Recurrent, delta_by_time
 from vanishlab.training.loop import TrainingInterrupted
 from vanishlab.training.recall import sequences
@@ -154,3 +156,11 @@ def test_a_remedy_without_a_dot_says_why() -> None:
     figure = remedies.draw([[*whole, 0.5, 0.7], [*whole, 0.0, 0.0], [*whole, 0.5, float("nan")]], chance=0.1)
     words = [text.get_text() for text in figure.axes[1].texts]
     assert words == ["", "0 in float32 (below 1e-45)", "diverged"]
+
+
+def test_every_column_of_shapes_tells_its_axis() -> None:
+    activations = load("activations")
+    record = vl.train(vl.NetworkConfig(1, 2), vl.TrainingConfig(steps=0), vl.load_data("moons", max_examples=8))
+    figure = activations.draw_shapes(dict.fromkeys(list(ACTIVATIONS)[:7], record))  # five above, two below
+    told = [place for place, ax in enumerate(figure.axes[:7]) if ax.xaxis.get_tick_params().get("labelbottom", True)]
+    assert told == [2, 3, 4, 5, 6]
