@@ -57,3 +57,13 @@ def test_only_what_agrees_to_the_last_bit_is_the_same(record: vl.Record) -> None
     assert apart_at([nearly], 0, ["activation_rms"])[1], "which is the same there"
     fewer = record.select(run=range(5))  # the last rate lacks a seed
     assert apart_at([fewer], 0, ["delta_rms"]) == ([fewer], [])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_title_of_a_single_column_is_not_cut_off(record: vl.Record, language: str) -> None:
+    with plots.language(language):
+        figure = plots.comparison({"one": record, "other": record}, "delta_rms", 0, columns=1)
+        figure.draw_without_rendering()
+        (drawn,) = [text for text in figure.texts if text.get_text() == title(figure)]
+        box = drawn.get_window_extent()
+    assert box.x0 >= 0.0 and box.x1 <= figure.bbox.x1

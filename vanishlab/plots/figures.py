@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from vanishlab.errors import InputError, check_integer
-from vanishlab.language.sentences import listed, say
+from vanishlab.language.sentences import listed, say, wrapped
 from vanishlab.plots.axes import (
     LAYER_LABEL,
     fit_log_axis,
@@ -251,7 +251,9 @@ def _figure(rows: int, columns: int, width: float, height: float, *, sharey: boo
 
 
 def _set_title(figure: Figure, *lines: str) -> None:
-    figure.suptitle("\n".join(line for line in lines if line), fontsize="large")
+    # Of large letters about eleven fill an inch, of Chinese ones, which count twice, six.
+    columns = int(10 * figure.get_figwidth())
+    figure.suptitle("\n".join(wrapped(line, columns) for line in lines if line), fontsize="large")
 
 
 def _align_floors(axes: Sequence[Axes]) -> None:
