@@ -191,7 +191,7 @@ def _decade_axis(low: int, high: int, zero: float | None) -> Spec:
     if zero is not None:
         ticks = [zero, *ticks]
         label = f"datum.value < {low} ? '0' : {label}"
-    return {"values": ticks, "labelExpr": label}
+    return {"values": ticks, "labelExpr": label, "labelOverlap": "greedy"}  # else every other one goes with the first
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
