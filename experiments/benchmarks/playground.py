@@ -3,8 +3,10 @@
 Setup   The playground's default network with 3, 10, 30 and 100 hidden layers, another learning rate at every repeat so
         that nothing is found again: `measure` (train, judge, predict) and `page.shown` (six pictures, HTML), in one
         thread. Then, where marimo, Playwright and a chromium are there, the page itself: the depth slider moves
-        between 10 and 11, and the clock stops when the pictures have been decoded in the browser. Last, the start: from
-        the command to the address, to the page's first words, to its first picture and to all of them.
+        between 10 and 11, and the clock stops when the pictures have been decoded in the browser. Last, the start, a
+        third as often: from the command to the address, the first words, the first picture, the controls and all of the
+        pictures, with the processor's time of the server so far, and how much of the machine idled until the first
+        picture. Where that is next to nothing others compute as well, and only the processor's time says something.
 Expect  The default within a second, in the browser too; after a start the first picture within 4 s on two idle cores.
 Run     python experiments/benchmarks/playground.py             # about a minute
         python experiments/benchmarks/playground.py --repeats 1
@@ -37,7 +39,6 @@ STAGES = {
     "controls": "[data-control]",
     "all": "[data-settings] img",
 }
-STARTS = 3
 DECODED = """async wanted => {
     const found = () => document.querySelector(`[data-settings*="depth=${wanted},"]`)
     while (!found()) await new Promise(requestAnimationFrame)
@@ -145,7 +146,7 @@ def main() -> None:
         print(f"the page itself was not measured: {', '.join(missing)} not here")
     else:
         print(f"in the browser, from the slider's move to the pictures: {in_browser(repeats):.2f} s")
-        for found in (from_start() for _ in range(STARTS)):
+        for found in (from_start() for _ in range(-(-repeats // 3))):
             idle, _ = found.pop("idle")
             told = (f"{what} {wall:.1f} s ({processor:.1f})" for what, (wall, processor) in found.items())
             print(f"from the start on: {', '.join(told)}; {idle:.0%} of the machine idle until the first picture")

@@ -67,7 +67,7 @@ class WithOpening:
         """
         question = scope["type"] == "http" and scope["path"] == _PATH
         if question or scope["type"] == "websocket":
-            asked = parse_qs(scope["query_string"].decode("latin-1")).get("language", [""])[-1]
+            asked = parse_qs(scope["query_string"].decode("latin-1")).get("language", [""])[0]
             with speaking(asked if asked in LANGUAGES else self._language):
                 glimpse = await asyncio.to_thread(_glimpse)
                 if question:
