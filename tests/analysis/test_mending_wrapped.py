@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 from zoo_models import clusters, mlp
 
 import vanishlab as vl
@@ -153,6 +153,19 @@ def test_nothing_is_changed_by_looking_at_spectral_norm() -> None:
     assert "matched initialisation" not in code
     with pytest.raises(vl.InputError, match="weight of 2 does not take any values: its parametrisation is Spectral"):
         vl.mend(model, "matched initialisation")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_old_weight_norm_is_refused_with_the_new_one_s_name() -> None:
+    model = sick()
+    nn.utils.weight_norm(model[2])
+    with pytest.raises(vl.InputError, match=r"where torch\.nn\.utils\.parametrizations\.weight_norm makes it"):
+        vl.mend(model, "matched initialisation", BATCH)
+    assert vl.mend(model, "residual connections", BATCH)(BATCH[0]).isfinite().all()
+    pruned = sick()
+    prune.l1_unstructured(pruned[2], "weight", amount=1)
+    with pytest.raises(vl.InputError, match="the weight of 2 is made of other parameters$"):
+        vl.mend(pruned, "matched initialisation", BATCH)
 
 
 class Held(nn.Module):

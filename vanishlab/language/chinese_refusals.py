@@ -281,6 +281,11 @@ REFUSALS: dict[str, str] = {
         "那么各种子之间的范围就没有意义"
     ),
     "it has no linear or convolutional layer": "其中没有线性层或卷积层",
+    "the weight of {layer} is made by torch.nn.utils.weight_norm, which torch gives up: where "
+    "torch.nn.utils.parametrizations.weight_norm makes it, it can be drawn": (
+        "{layer} 的权重由 torch.nn.utils.weight_norm 算出，而 torch 已弃用它：改用 "
+        "torch.nn.utils.parametrizations.weight_norm 后即可重新抽取"
+    ),
     "the weight of {layer} is made of other parameters": "{layer} 的权重由别的参数算出",
     "{layer} has no shape before its first batch": "{layer} 在第一个批次之前没有形状",
     "its activations are functions, not modules": "它的激活函数是函数，不是模块",
