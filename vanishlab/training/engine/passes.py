@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  # numba multiplies by it; loaded here, so that its threads can be limited
 from numba import njit, types
+from numba.extending import overload
 
 from vanishlab.compiling import compiled
 from vanishlab.recording.facts import MOST, MOST_ENTRIES
@@ -91,20 +92,56 @@ def _largest(x: np.ndarray) -> float:
     return most
 
 
+def _unit(x: Any) -> Any:
+    """Return the power of two by which x (row, entry) is to be multiplied for float64 to hold its squares."""
+    raise NotImplementedError
+
+
+@overload(_unit, strict=False)
+def _unit_of(x: Any) -> Callable[..., Any]:
+    if x.dtype == types.float32:
+        return lambda x: 1.0
+
+    def double(x: Any) -> Any:
+        most = _largest(x)
+        return 1.0 if most == 0.0 or not most < math.inf else 2.0 ** min(-math.floor(math.log2(most)), 1020)
+
+    return double
+
+
+@_sums
+def _squares(x: np.ndarray, unit: float) -> float:
+    """Return the sum of the squares of x (row, entry) times `unit`, in float64."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            part = np.float64(x[i, j]) * unit
+            total += part * part
+    return total
+
+
+@_sums
+def _squares_apart(x: np.ndarray, unit: float) -> float:
+    """Return the same of x (example, unit) less its mean over examples."""
+    examples, units = x.shape
+    mean, total = np.zeros(units), 0.0
+    for i in range(examples):
+        for j in range(units):
+            mean[j] += (np.float64(x[i, j]) - np.float64(x[0, j])) * unit
+    for i in range(examples):
+        for j in range(units):
+            part = (np.float64(x[i, j]) - np.float64(x[0, j])) * unit - mean[j] / examples
+            total += part * part
+    return total
+
+
 @_exact
 def _norm(square: float, x: np.ndarray) -> float:
     """Return the norm of x (row, entry), whose plain sum of squares is given."""
     if _plain(square, x.size, x):
         return math.sqrt(square)
-    most = _largest(x)
-    if most == 0.0 or not most < math.inf:
-        return most
-    exact = 0.0
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            part = np.float64(x[i, j]) / most
-            exact += part * part
-    return most * math.sqrt(exact)
+    unit = _unit(x)
+    return math.sqrt(_squares(x, unit)) / unit
 
 
 @_exact
@@ -120,19 +157,8 @@ def _spread(apart_square: float, apart: np.ndarray, x: np.ndarray) -> float:
     rest = apart_square - common / examples
     if _plain(apart_square, x.size, x) and rest > _FAIR * apart_square:
         return math.sqrt(rest)
-    most = _largest(x)
-    if most == 0.0 or not most < math.inf:
-        return 0.0 if most == 0.0 else math.nan
-    square = 0.0
-    for j in range(units):
-        mean = 0.0
-        for i in range(examples):
-            mean += (np.float64(x[i, j]) - np.float64(x[0, j])) / most
-        mean /= examples
-        for i in range(examples):
-            part = (np.float64(x[i, j]) - np.float64(x[0, j])) / most - mean
-            square += part * part
-    return most * math.sqrt(square)
+    unit = _unit(x)
+    return math.sqrt(_squares_apart(x, unit)) / unit
 
 
 @_sums
@@ -342,15 +368,6 @@ def _scaled(x: np.ndarray, rows: int) -> np.ndarray:
     return found
 
 
-@_exact
-def _square(x: np.ndarray) -> float:
-    total = 0.0
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            total += np.float64(x[i, j]) * np.float64(x[i, j])
-    return total
-
-
 @_inlined
 def _first(examples: int, entries: int) -> int:
     """Return how many examples are compared in pairs, of so many entries each (`recording.alike`)."""
@@ -379,7 +396,7 @@ def _effective_rank(h: np.ndarray) -> float:
     trace = 0.0
     for i in range(len(gram)):
         trace += np.float64(gram[i, i])
-    return trace * trace / _square(gram)
+    return trace * trace / _squares(gram, 1.0)
 
 
 @_exact
@@ -388,10 +405,10 @@ def _coherence(h: np.ndarray, delta: np.ndarray) -> float:
     h, delta = _scaled(h, rows), _scaled(delta, rows)
     own = 0.0
     for a in range(rows):
-        own += _square(h[a : a + 1]) * _square(delta[a : a + 1])
+        own += _squares(h[a : a + 1], 1.0) * _squares(delta[a : a + 1], 1.0)
     together = np.empty((h.shape[1], delta.shape[1]), h.dtype)
     multiply_turned(h, delta, together)
-    return min(_square(together) / (rows * own), 1.0)
+    return min(_squares(together, 1.0) / (rows * own), 1.0)
 
 
 @_inlined
