@@ -6,22 +6,6 @@ from vanishlab.language.sentences import say, spoken
 from vanishlab.plots.captions import LOSSES, NORMALIZATIONS
 
 WORDS: Mapping[str, Mapping[str, str]] = {
-    "activation": {
-        "linear": "linear function",
-        "sigmoid": "sigmoid function",
-        "tanh": "hyperbolic tangent",
-        "relu": "rectified linear unit",
-        "leaky_relu": "leaky rectified linear unit",
-        "elu": "exponential linear unit",
-        "selu": "scaled exponential linear unit",
-        "gelu": "Gaussian error linear unit",
-        "silu": "sigmoid-weighted linear unit",
-        "softplus": "softplus function",
-        "softsign": "softsign function",
-        "hardtanh": "hard hyperbolic tangent",
-        "erf": "error function",
-        "mish": "mish function",
-    },
     "initialization": {
         "torch_default": "PyTorch's default",
         "xavier_uniform": "Xavier's, uniform",
@@ -42,7 +26,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "optimizer": {"descent": "gradient descent", "adam": "Adam"},
     "engine": {"auto": "automatic", "autograd": "automatic differentiation", "fused": "compiled passes"},
 }
-"""The word for each value that has a name, by its setting."""
+"""The word for each value that has a name, by its setting; names of activations are the same in every language."""
 
 
 def value_in_words(setting: str, typed: str) -> str:
