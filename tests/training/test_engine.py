@@ -323,7 +323,7 @@ def test_it_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("dtype", EXACT)
 @pytest.mark.parametrize("rows", [1, 5, 8, 19])
 @pytest.mark.parametrize("inner", [1, 7, 64])
-@pytest.mark.parametrize("columns", [1, 10, 16, 32, 48, 128, 144])
+@pytest.mark.parametrize("columns", [1, 10, 16, 32, 48, 128, 144, 256, 272])
 def test_products_are_numpys(rows: int, inner: int, columns: int, dtype: str) -> None:
     from vanishlab.training.engine.products import multiply, multiply_by_turned, multiply_turned
 
