@@ -1,8 +1,11 @@
 """Bars where somebody watches: on a terminal, in a notebook, nowhere else."""
 
+import contextlib
+import inspect
 import io
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,3 +106,34 @@ def test_bars_of_training_speak_chinese(tmp_path: Path, monkeypatch: pytest.Monk
         list(vl.sweep([vl.NetworkConfig(1, 2)], training, data, out=tmp_path, workers=1, progress=True))
     assert "训练" in terminal.getvalue() and "扫描 1 次训练" in terminal.getvalue()
     assert "training" not in terminal.getvalue() and "sweeping" not in terminal.getvalue()
+
+
+class Marimo:
+    """What is asked of marimo, and what it is told."""
+
+    def __init__(self, runs: bool) -> None:
+        self.runs, self.told = runs, []
+        self.status = SimpleNamespace(progress_bar=self.progress_bar)
+
+    def running_in_notebook(self) -> bool:
+        return self.runs
+
+    @contextlib.contextmanager
+    def progress_bar(self, *, total: int, title: str, remove_on_exit: bool) -> Iterator[Any]:
+        assert remove_on_exit
+        self.told += [title, total]
+        yield SimpleNamespace(update=lambda increment: self.told.append(increment))
+
+
+def test_a_marimo_notebook_has_its_own_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    for runs in (True, False):
+        monkeypatch.setitem(sys.modules, "marimo", marimo := Marimo(runs))
+        train(None)
+        title, total, *steps = marimo.told or ["", 0]
+        assert (title, total, sum(steps)) == (("training", 100, 100) if runs else ("", 0, 0))
+
+
+def test_marimo_has_the_bar_that_it_is_asked_for() -> None:
+    marimo = pytest.importorskip("marimo", reason="the extra vanishlab[playground] is not installed")
+    assert not marimo.running_in_notebook()
+    assert {"total", "title", "remove_on_exit"} <= set(inspect.signature(marimo.status.progress_bar).parameters)

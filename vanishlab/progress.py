@@ -23,26 +23,28 @@ Advance = Callable[[float], None]
 def progress_bar(label: str, wanted: bool | None = None) -> Iterator[Advance]:
     """Give a function that is told the share that is done; `wanted` None is a bar where somebody watches."""
     begun, bar = time.monotonic(), None
-    notebook = _in_notebook()
+    drawn = _where()
 
     def advance(share: float) -> None:
         nonlocal bar
         if bar is None and time.monotonic() - begun > _QUIET:
-            bar = stack.enter_context(_below_cell(label) if notebook else _on_terminal(label))
+            bar = stack.enter_context((drawn or _on_terminal)(label))
         if bar is not None:
             bar(share)
 
-    if wanted is False or (wanted is None and not notebook and (sys.stderr is None or not sys.stderr.isatty())):
+    if wanted is False or (wanted is None and drawn is None and (sys.stderr is None or not sys.stderr.isatty())):
         yield lambda share: None
         return
     with contextlib.ExitStack() as stack:
         yield advance
 
 
-def _in_notebook() -> bool:
-    """Whether this is the kernel of a notebook (Jupyter, Colab, VS Code), which shows what is displayed."""
+def _where() -> "Callable[[str], contextlib.AbstractContextManager[Advance]] | None":
+    """Return what draws a bar in this notebook (Jupyter, Colab, VS Code; marimo), None where this is none."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and hasattr(shell, "kernel")
+    if shell is not None and hasattr(shell, "kernel"):
+        return _below_cell
+    return _of_marimo if "marimo" in sys.modules and sys.modules["marimo"].running_in_notebook() else None
 
 
 @contextlib.contextmanager
@@ -71,6 +73,21 @@ def _below_cell(label: str) -> Iterator[Advance]:
         yield advance
     finally:
         handle.update(display.HTML(""))
+
+
+@contextlib.contextmanager
+def _of_marimo(label: str) -> Iterator[Advance]:
+    shown = 0
+    marimo: Any = sys.modules["marimo"]
+    with marimo.status.progress_bar(total=100, title=label, remove_on_exit=True) as bar:
+
+        def advance(share: float) -> None:
+            nonlocal shown
+            if (percent := int(100 * share)) > shown:
+                bar.update(increment=percent - shown)
+                shown = percent
+
+        yield advance
 
 
 def _drawn(label: str, share: float, seconds: float) -> str:

@@ -186,6 +186,6 @@ def _predict(settings: Settings, data: Dataset) -> tuple[Prediction | None, str]
         )
     try:
         with one_blas_thread():
-            return predict(settings.network(), data), ""
+            return predict(settings.network(), data, progress=False), ""
     except InputError as error:
         return None, str(error)
