@@ -1,6 +1,5 @@
 """What all tests share. vanishlab comes first: it sets MKL_CBWR, which MKL reads at the process's first product."""
 
-import gc
 import os
 
 # On a busy machine, threads that share the tests' tiny arrays spend most of their time waiting for each other. The
@@ -46,12 +45,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """``-n``: neighbours stay in one process, which then imports, compiles and draws once what a file's tests share."""
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist = "worksteal"
-
-
-def pytest_collection_finish() -> None:
-    """What imports and collection have made, a million objects, stays: no search for garbage goes through it again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
