@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import vanishlab as vl
 from vanishlab import plots
 from vanishlab.errors import InputError
-from vanishlab.plots.powers import power_of_ten
+from vanishlab.plots.powers import decade_label
 from vanishlab.theory.phases import phase_diagram
 from vanishlab.theory.prediction import Prediction
 
@@ -184,7 +184,7 @@ def test_predictions_below_every_float_are_drawn_and_labelled(layers: int) -> No
     low, high = ax.get_ylim()
     labels = [tick for tick in ax.get_yticklabels() if tick.get_text() and low <= tick.get_position()[1] <= high]
     assert 2 <= len(labels) <= 9
-    assert all(label.get_text() == power_of_ten(label.get_position()[1]) for label in labels)
+    assert all(label.get_text() == decade_label(label.get_position()[1]) for label in labels)
     boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
     assert all(lower.y1 <= upper.y0 for lower, upper in itertools.pairwise(boxes))
 

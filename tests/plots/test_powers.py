@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vanishlab.plots.powers import log_scale, plain_powers, power_of_ten
+from vanishlab.plots.powers import decade_label, log_scale, plain_powers
 
 
 def labels_of(low: float, high: float, *, text: bool) -> list[str]:
@@ -39,10 +39,10 @@ def without_raised() -> Iterator[None]:
 
 
 def test_a_font_without_raised_digits_is_left_to_formulas(without_raised: None) -> None:
-    assert power_of_ten(-3) == "$10^{-3}$"
+    assert decade_label(-3) == "$10^{-3}$"
     assert labels_of(1e-12, 1.0, text=True) == labels_of(1e-12, 1.0, text=False)
 
 
 def test_latex_is_left_its_formulas() -> None:
     with rc_context({"text.usetex": True}):
-        assert power_of_ten(-3) == "$10^{-3}$"
+        assert decade_label(-3) == "$10^{-3}$"

@@ -210,15 +210,17 @@ def test_a_units_square_varies_as_that_of_a_million_drawn_units(scale):
     layers = [phi_values(layer, roots[layer] @ generator.standard_normal((3, 10**6))) for layer in range(3)]
     weight = np.full(10**6, 1e-6)
     h = layers[0]
-    found, sigma = squares_of(h, weight), second_moments(h)
+    found, sigma = squares_of(h, weight, h @ h.T / h.shape[1]), second_moments(h)
     for phi in layers[1:]:
         before = Moments(sigma, h.mean(axis=1) / np.sqrt((h**2).mean(axis=1)), found)
         branch = Moments(
-            second_moments(phi), phi.mean(axis=1) / np.sqrt((phi**2).mean(axis=1)), squares_of(phi, weight)
+            second_moments(phi),
+            phi.mean(axis=1) / np.sqrt((phi**2).mean(axis=1)),
+            squares_of(phi, weight, phi @ phi.T / phi.shape[1]),
         )
         h = h + scale * phi
         sigma = second_moments(h)
-        found, drawn = add_branch(before, branch, scale, sigma), squares_of(h, weight)
+        found, drawn = add_branch(before, branch, scale, sigma), squares_of(h, weight, h @ h.T / h.shape[1])
         assert found.variance == pytest.approx(drawn.variance, rel=0.03)
         np.testing.assert_allclose(found.third, drawn.third, rtol=0.03, atol=0.03 * np.abs(drawn.third).max())
 

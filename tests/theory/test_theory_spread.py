@@ -11,7 +11,7 @@ import vanishlab as vl
 from vanishlab.config import ActivationName, InitializationName
 from vanishlab.theory.gaussian.unit_moments import UnitMoments, drawn_units, unit_moments
 from vanishlab.theory.prediction import predict
-from vanishlab.theory.width.mean_squares import squares_of
+from vanishlab.theory.width.mean_squares import squares_less_kept
 from vanishlab.theory.width.spread import Chain, draw_spread, width_spread
 
 QUANTITIES = ("activation_rms", "delta_rms", "gradient_norm")
@@ -224,7 +224,8 @@ def test_what_a_normalised_layer_keeps_does_not_vary(normalization, monkeypatch)
     square, sums = (values**2).sum(axis=1).mean(axis=1), values.mean(axis=2)  # (network,), (network, example)
     monkeypatch.setattr("vanishlab.theory.gaussian.unit_moments._UNITS", 200_000)
     units, kept = drawn_units("relu", np.zeros(2), root @ root.T, np.random.default_rng(8), normalization)
-    found = squares_of(np.maximum(units, 0.0), np.full(units.shape[1], 1.0 / units.shape[1]), kept)
+    assert kept is not None
+    found = squares_less_kept(np.maximum(units, 0.0), kept)
     mean = square.mean()
     assert found.variance == pytest.approx(width * square.var() / mean**2, rel=0.05)
     np.testing.assert_allclose(found.values, width * np.cov(sums.T) / mean, rtol=0.05, atol=0.05 * found.values[0, 0])

@@ -19,7 +19,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from vanishlab.errors import InputError, check_choice
 from vanishlab.language.sentences import say
 from vanishlab.plots.ink import PAPER, ink, neutral, on_dark, printed
-from vanishlab.plots.powers import log_scale, power_of_ten, powers_as_text
+from vanishlab.plots.powers import decade_label, log_scale, powers_as_text
 from vanishlab.plots.ranges import LARGEST, ROOM, within
 from vanishlab.recording.layer_groups import Block, layer_blocks
 from vanishlab.recording.quantities import LAYER_QUANTITIES
@@ -172,7 +172,7 @@ def fit_decade_axis(axes: Sequence[Axes]) -> None:
         first, last = math.ceil(bottom - margin), math.floor(top + margin)
         near = last - first < _TICKS
         ax.yaxis.set_major_locator(FixedLocator(list(range(first, last + 1)) if near else _decades(first, last)))
-        ax.yaxis.set_major_formatter(lambda exponent, _: power_of_ten(exponent))
+        ax.yaxis.set_major_formatter(lambda exponent, _: decade_label(exponent))
         between = [n + math.log10(digit) for n in range(first - 1, last + 1) for digit in range(2, 10)]
         ax.yaxis.set_minor_locator(FixedLocator(between if near and lows else []))
 

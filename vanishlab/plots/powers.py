@@ -26,14 +26,22 @@ def powers_as_text(axis: Axis) -> None:
         axis.set_minor_formatter(_AsText(axis.get_minor_formatter()))
 
 
-def power_of_ten(exponent: float) -> str:
+def decade_label(exponent: float) -> str:
     """Return the label of 10^exponent.
 
-    >>> power_of_ten(-12)
+    >>> decade_label(-12)
     '10⁻¹²'
     """
-    digits = f"{exponent:g}"
-    return f"10{digits.translate(_TO_RAISED)}" if _are_drawn() else f"$10^{{{digits}}}$"
+    return raised_power(f"{exponent:g}") if _are_drawn() else f"$10^{{{exponent:g}}}$"
+
+
+def raised_power(exponent: str) -> str:
+    """Return 10^exponent as text, whatever the font.
+
+    >>> raised_power("-3")
+    '10⁻³'
+    """
+    return f"10{exponent.translate(_TO_RAISED)}"
 
 
 def plain_powers(label: str) -> str:
@@ -46,7 +54,7 @@ def plain_powers(label: str) -> str:
     if found is None:
         return label
     factor, power = found[1] or "", found[2]
-    return factor + (f"{'×' if factor else ''}10{found[3].translate(_TO_RAISED)}" if power else "")
+    return factor + (f"{'×' if factor else ''}{raised_power(found[3])}" if power else "")
 
 
 class _AsText(Formatter):

@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 
 from vanishlab.language.sentences import say
 from vanishlab.plots.axes import LAYER_LABEL, MARKS, layer_ticks, own_names
+from vanishlab.plots.powers import raised_power
 from vanishlab.plots.rates import RateScale, rate_label
 from vanishlab.plots.web_font import WEB_FAMILY
 from vanishlab.recording.quantities import LAYER_QUANTITIES, PREDICTED
@@ -186,12 +187,9 @@ def _layer_name(record: Record) -> str:
 def _decade_axis(low: int, high: int, zero: float | None) -> Spec:
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200) if (high - low) / step <= _TICKS)
     ticks: list[float] = [decade for decade in range(low, high + 1) if decade % step == 0]
-    names = ", ".join(f"'{decade}': '10{str(decade).translate(_RAISED)}'" for decade in ticks)
+    names = ", ".join(f"'{decade}': '{raised_power(str(decade))}'" for decade in ticks)
     label = f"{{{names}}}[datum.value]"
     if zero is not None:
         ticks = [zero, *ticks]
         label = f"datum.value < {low} ? '0' : {label}"
     return {"values": ticks, "labelExpr": label, "labelOverlap": "greedy"}  # else every other one goes with the first
-
-
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -16,7 +16,7 @@ from vanishlab.files import write_whole
 def vega() -> str:
     """Return Vega, Vega-Lite and vega-embed as one script that can stand in a page.
 
-    To build it takes a second of CPU time, so that it stays in matplotlib's cache folder, behind its own sum.
+    Building it is a good part of a small report's time: it stays in matplotlib's cache folder, behind its own sum.
     """
     import vl_convert
 

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
-from torch.nn.utils.weight_norm import WeightNorm
 
 from vanishlab.activations import ACTIVATIONS
 from vanishlab.network.activation_modules import activation_of
@@ -60,7 +59,8 @@ def _draw_of(layer: str, module: nn.Module, phi: str) -> Draw:
     assigned = parametrize.is_parametrized(module, "weight")
     weight = _assigned_shape(layer, module) if assigned else module._parameters.get("weight")
     if weight is None:
-        if any(isinstance(hook, WeightNorm) for hook in module._forward_pre_hooks.values()):
+        # By its name: torch has deprecated the module that it would have to be imported from.
+        if any(type(hook).__name__ == "WeightNorm" for hook in module._forward_pre_hooks.values()):
             raise NotApplicable(
                 f"the weight of {layer} is made by torch.nn.utils.weight_norm, which torch gives up: where "
                 "torch.nn.utils.parametrizations.weight_norm makes it, it can be drawn"

@@ -71,10 +71,11 @@ def batch_forward(network: NetworkConfig, data: Dataset) -> BatchForward:
         pre.append(k)
         units = units_of(network, data, k, layer + 1)
         h = ACTIVATIONS[network.activation].phi(units.u.astype(working_dtype(network))).astype(np.float64)
-        own_squares = squares_of(h, units.weight)
-        means = h @ units.weight
-        h *= np.sqrt(units.weight)
-        branch = split(h @ h.T, 0.0)
+        means, drawn_values = h @ units.weight, h
+        h = h * np.sqrt(units.weight)
+        second = h @ h.T
+        own_squares = squares_of(drawn_values, units.weight, second)
+        branch = split(second, 0.0)
         means /= np.maximum(np.exp(0.5 * branch.log_diagonal), 1e-300)
         scale = network.branch_scale if layer > 0 else None
         if scale is None:

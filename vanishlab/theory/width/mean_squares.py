@@ -50,19 +50,29 @@ class Moments(NamedTuple):
     squares: UnitSquares
 
 
-def squares_of(values: np.ndarray, weight: np.ndarray, kept: np.ndarray | None = None) -> UnitSquares:
-    """Return those of values (n, unit), which are drawn with these weights (unit,).
-
-    `kept` (unit, k) has orthonormal columns: what a layer's sum over units owes to them does not vary.
-    """
+def squares_of(values: np.ndarray, weight: np.ndarray, second: np.ndarray) -> UnitSquares:
+    """Return those of values (n, unit), drawn with these weights (unit,), whose second moments (n, n) are known."""
     square = np.einsum("ar,ar->r", values, values)
     mean = float(weight @ square)
     if not mean > 0:
         return UnitSquares(0.0, np.zeros(len(values)), np.zeros((len(values), len(values))))
-    apart = np.vstack([square / mean - 1.0, (values - (values @ weight)[:, None]) / math.sqrt(mean)])  # (1 + n, unit)
-    if kept is not None:
-        apart = apart - apart @ kept @ kept.T
-    both = (apart * weight) @ apart.T
+    apart, means = weight * (square / mean - 1.0), values @ weight
+    variance = float(apart @ square) / mean
+    return UnitSquares(variance, values @ apart / math.sqrt(mean), (second - np.outer(means, means)) / mean)
+
+
+def squares_less_kept(values: np.ndarray, kept: np.ndarray) -> UnitSquares:
+    """Return those of values (n, unit), drawn alike often, less what a layer's sums over units owe to `kept`.
+
+    Its columns (unit, k) are orthonormal.
+    """
+    square = (values**2).sum(axis=0)
+    mean = float(square.mean())
+    if not mean > 0:
+        return UnitSquares(0.0, np.zeros(len(values)), np.zeros((len(values), len(values))))
+    apart = np.vstack([square / mean - 1.0, (values - values.mean(axis=1, keepdims=True)) / math.sqrt(mean)])
+    apart -= apart @ kept @ kept.T  # (1 + n, unit)
+    both = apart @ apart.T / len(square)
     return UnitSquares(float(both[0, 0]), both[0, 1:], both[1:, 1:])
 
 
@@ -107,8 +117,8 @@ def added_squares(network: NetworkConfig, way: Forward, few: np.ndarray, places:
         units, kept = drawn_units(
             name, inputs[place][few], way.pre_correlation[place][block], generator, network.normalization
         )
-        values = ACTIVATIONS[name].phi(units)
-        drawn.append(squares_of(values, np.full(values.shape[1], 1.0 / values.shape[1]), kept))
+        assert kept is not None
+        drawn.append(squares_less_kept(ACTIVATIONS[name].phi(units), kept))
     found: list[float] = []
     state: Moments | None = None
     for place, kernels in enumerate(way.kernels):

@@ -36,7 +36,7 @@ MEASURED = (
 ) = range(len(MEASURED))  # fmt: skip
 _ROW = 1024  # entries whose squares are summed in the arrays' dtype
 _TOGETHER = 4  # rows
-# np.finfo of both types: the compiler takes a third of a second to find each of its numbers.
+# Not np.finfo in compiled code: the compiler takes long to find each of its numbers.
 _SINGLE_TINY, _SINGLE_MAX, _DOUBLE_TINY, _DOUBLE_MAX = (
     float(value) for info in (np.finfo(np.float32), np.finfo(np.float64)) for value in (info.tiny, info.max)
 )
